@@ -1,0 +1,63 @@
+"""A request's body and headers, parsed into one model, every fault of both reported at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import flask
+from pydantic import BaseModel, ValidationError
+
+from shared.errors import Fault, InvalidRequest, TooLarge
+from shared.problems import MAX_BODY_BYTES, faults_of
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read(request: flask.Request, model: type[Model], *, header_faults: Sequence[Fault] = ()) -> Model:
+    """The body as `model`. Raises TooLarge, InvalidRequest with the body's and the headers' faults together."""
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
+    # One byte more than allowed is enough to know, whatever Content-Length said.
+    body = request.stream.read(MAX_BODY_BYTES + 1)
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
+    faults = list(header_faults)
+    try:
+        parsed = model.model_validate_json(body)
+    except ValidationError as cause:
+        faults.extend(faults_of(cause))
+        raise invalid(faults) from cause
+    if faults:
+        raise invalid(faults)
+    return parsed
+
+
+def invalid(faults: Sequence[Fault]) -> InvalidRequest:
+    count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    names = ", ".join(dict.fromkeys(fault.field for fault in faults))
+    return InvalidRequest(f"the request has {count}: {names}", tuple(faults))
+
+
+def integer(request: flask.Request, name: str, *, default: int, lowest: int, highest: int, faults: list[Fault]) -> int:
+    """A query parameter; a wrong one is added to `faults`."""
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if text.isascii() and text.isdigit() and lowest <= int(text[:9]) <= highest:
+        return int(text)
+    faults.append(Fault(name, f"must be a whole number from {lowest} to {highest}"))
+    return default
+
+
+def header(
+    request: flask.Request, name: str, is_right: Callable[[str], bool], rule: str, faults: list[Fault]
+) -> str | None:
+    """A header's value, or None; a wrong one is added to `faults`."""
+    value = request.headers.get(name)
+    if value is None:
+        return None
+    if not is_right(value):
+        faults.append(Fault(name, rule))
+        return None
+    return value

@@ -1,0 +1,150 @@
+"""POST /v1/jobs, GET /v1/jobs/{job_id}, :cancel, :redrive."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Callable
+from typing import Final, Literal, cast
+
+import flask
+
+from functions.api import bodies
+from functions.api.answers import answer
+from functions.api.keys import own_job
+from functions.api.sources import inspect
+from shared.api import Accepted, JobBody, operations_of, status_url, view
+from shared.conclude import conclude
+from shared.errors import Conflict, Fault, NotFound
+from shared.job import TRANSITIONS, Job, State
+from shared.services import Services
+from shared.settings import ApiKey
+from shared.store import Snapshot
+from shared.submit import JobRequest, Submitted, repeated, send, submit
+
+#: How often `Prefer: wait` looks at the record, in seconds.
+_POLL_SECONDS: Final = 0.5
+_WAIT: Final = re.compile(r"\s*wait\s*=\s*(\d{1,4})\s*", re.ASCII)
+
+
+def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.Response:
+    faults: list[Fault] = []
+    idempotency_key = bodies.header(
+        request, "Idempotency-Key", lambda text: 1 <= len(text) <= 255, "must have 1 to 255 characters", faults
+    )
+    wish = bodies.header(
+        request, "X-Destination", lambda text: text in ("cloud-run", "gke"), "must be cloud-run or gke", faults
+    )
+    if wish == "gke" and not everything.settings.enable_gke_route:
+        faults.append(Fault("X-Destination", "gke is not enabled here"))
+    body = bodies.read(request, JobBody, header_faults=faults)
+    sent = {**body.model_dump(mode="json"), "X-Destination": wish}
+    # NUL cannot be in a key's name, so no caller's key can be made to equal another's.
+    whole_key = f"{key.name}\0{idempotency_key}" if idempotency_key else f"{key.name}\0random\0{secrets.token_hex(16)}"
+    submitted = repeated(whole_key, sent, everything) if idempotency_key else None
+    if submitted is None:
+        found = inspect(body, everything)
+        submitted = submit(
+            JobRequest(
+                idempotency_key=whole_key,
+                sent=sent,
+                caller=key.name,
+                source=found.source,
+                file=found.file,
+                operations=operations_of(body.operations),
+                webhook_url=body.webhook_url,
+                id=body.id,
+                labels=body.labels,
+                wish=cast(Literal["cloud-run", "gke"] | None, wish),
+                traceparent=request.headers.get("traceparent"),
+            ),
+            everything,
+        )
+    return _wait(request, submitted, everything)
+
+
+def _wait(request: flask.Request, submitted: Submitted, everything: Services) -> flask.Response:
+    """200 with the result if the job ends while the caller would wait, else 202."""
+    base = everything.settings.ingest_url
+    preferred = _wait_seconds(request)
+    if preferred is None:
+        return _accepted(submitted.job, base)
+    ends_at = time.monotonic() + min(preferred, everything.settings.max_wait_seconds)
+    job = submitted.job
+    while not job.state.is_terminal and (left := ends_at - time.monotonic()) > 0:
+        time.sleep(min(_POLL_SECONDS, left))
+        seen = everything.store.get(job.job_id)
+        job = seen.job if seen else job
+    if job.state.is_terminal:
+        return answer(view(job, base), 200, **{"Preference-Applied": f"wait={preferred}"})
+    return _accepted(job, base)
+
+
+def _wait_seconds(request: flask.Request) -> int | None:
+    """RFC 7240: an unknown or malformed preference is ignored."""
+    for preference in request.headers.get("Prefer", "").split(","):
+        if match := _WAIT.fullmatch(preference):
+            return int(match[1])
+    return None
+
+
+def _accepted(job: Job, base: str) -> flask.Response:
+    body = Accepted(
+        job_id=job.job_id,
+        id=job.id,
+        state=job.state,
+        status_url=status_url(job.job_id, base),
+        destination=job.destination,
+        reason=job.reason,
+    )
+    return answer(body, 202, Location=body.status_url)
+
+
+def get(request: flask.Request, everything: Services, key: ApiKey, job_id: str) -> flask.Response:
+    seen = own_job(job_id, key, everything)
+    headers = {} if seen.job.state.is_terminal else {"Retry-After": "2"}
+    return answer(view(seen.job, everything.settings.ingest_url), 200, **headers)
+
+
+def cancel(request: flask.Request, everything: Services, key: ApiKey, job_id: str) -> flask.Response:
+    """A running job ends within some seconds: its next beat finds the lease gone."""
+
+    def change(seen: Snapshot) -> Job | None:
+        if seen.job.state is State.CANCELLED:
+            return None
+        if State.CANCELLED not in TRANSITIONS[seen.job.state]:
+            raise Conflict(f"the job is {seen.job.state} and cannot be cancelled")
+        return seen.job.cancelled(everything.now())
+
+    job = _change(job_id, key, everything, change)
+    conclude(job, everything)
+    return _accepted(job, everything.settings.ingest_url)
+
+
+def redrive(request: flask.Request, everything: Services, key: ApiKey, job_id: str) -> flask.Response:
+    """A fresh start under the next submission; a job that is queued already has its message published again."""
+
+    def change(seen: Snapshot) -> Job | None:
+        if seen.job.state is State.QUEUED:
+            return None
+        if not seen.job.state.is_terminal or State.QUEUED not in TRANSITIONS[seen.job.state]:
+            raise Conflict(f"the job is {seen.job.state} and cannot be redriven")
+        if seen.job.destination is None:
+            raise Conflict("the upload was refused; upload it again once it is put right")
+        return seen.job.redriven(everything.now())
+
+    own_job(job_id, key, everything)
+    # The marker first, as ever: a crash from here on is the sweep's to mend.
+    everything.store.mark_open(job_id)
+    job = _change(job_id, key, everything, change)
+    send(job, everything)
+    return _accepted(job, everything.settings.ingest_url)
+
+
+def _change(job_id: str, key: ApiKey, everything: Services, change: Callable[[Snapshot], Job | None]) -> Job:
+    own_job(job_id, key, everything)
+    seen = everything.store.update(job_id, change)
+    if seen is None:
+        raise NotFound(f"no job {job_id}")
+    return seen.job

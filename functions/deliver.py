@@ -1,0 +1,116 @@
+"""Trigger: HTTPS from the `webhooks` queue, one task for each try.
+Does: signs and posts one webhook, notes the answer in the record, plans the next try itself.
+Acks when: the try was made, whatever its answer: one bad receiver slows nobody else down.
+Raises when: never; a service of ours that is down is 503 and the queue brings the try again.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import timedelta
+from typing import Any
+
+import flask
+import functions_framework
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from shared import log, webhooks
+from shared.api import view
+from shared.conclude import enqueue_webhook
+from shared.errors import JobError, SourceRefused, Unavailable
+from shared.job import Job, WebhookTry
+from shared.problems import problem
+from shared.services import Services, services
+
+_log = logging.getLogger(__name__)
+
+#: Seconds a receiver has for its answer.
+_TIMEOUT_SECONDS = 15.0
+
+
+class Try(BaseModel):
+    """The task's body."""
+
+    model_config = ConfigDict(frozen=True)
+    job_id: str
+    submission: int
+    number: int
+
+
+@functions_framework.http
+def deliver(request: flask.Request) -> flask.typing.ResponseReturnValue:
+    everything = services()
+    try:
+        everything.callers.verify(request.headers.get("Authorization"))
+        planned = Try.model_validate_json(request.get_data())
+        with log.bind(job_id=planned.job_id):
+            make(planned, everything)
+    except ValidationError:
+        _log.error("task is no try", extra={"event": "webhook.malformed"})
+    except JobError as error:
+        return problem(error)
+    return "", 204
+
+
+def make(planned: Try, everything: Services) -> None:
+    """Make one try unless it was made before, note its answer, plan the next. Raises Unavailable."""
+    seen = everything.store.get(planned.job_id)
+    if seen is None or seen.job.submission != planned.submission or seen.job.webhook_url is None:
+        return
+    job = seen.job
+    made = next((known for known in job.webhook_tries if known.number == planned.number), None)
+    if made is None:
+        made = _post(job, planned.number, everything)
+        noted = made
+        everything.store.update(
+            job.job_id, lambda now: now.job.with_webhook_try(noted) if now.job.submission == job.submission else None
+        )
+    if made.status is not None and webhooks.is_delivered(made.status):
+        _log.info("webhook delivered", extra={"event": "webhook.delivered", "number": made.number})
+        return
+    _log.warning(
+        "webhook not delivered",
+        extra={"event": "webhook.failed", "number": made.number, "status": made.status, "error": made.error},
+    )
+    if (made.status is not None and webhooks.is_unwanted(made.status)) or made.error == SourceRefused.code:
+        return
+    delay = webhooks.delay_after(made.number)
+    if delay is None:
+        _log.error("webhook given up", extra={"event": "webhook.given_up", "tries": made.number})
+        return
+    enqueue_webhook(job, made.number + 1, made.at + timedelta(seconds=delay), everything)
+
+
+def _post(job: Job, number: int, everything: Services) -> WebhookTry:
+    settings = everything.settings
+    at = everything.now()
+    body = _body(job, settings.ingest_url)
+    headers = {"Content-Type": "application/json", "User-Agent": "nca-fanout"}
+    if settings.webhook_secret is not None:
+        secret = settings.webhook_secret.get_secret_value()
+        headers.update(webhooks.headers(secret, f"{job.job_id}-{job.submission}", int(at.timestamp()), body))
+    if job.webhook_url is None:
+        raise ValueError("only a job with a webhook_url gets here")
+    try:
+        answer = everything.http.post(job.webhook_url, body, headers, timeout_seconds=_TIMEOUT_SECONDS)
+    except (Unavailable, SourceRefused) as error:
+        return WebhookTry(number=number, at=at, error=error.reason_code)
+    return WebhookTry(number=number, at=at, status=answer.status)
+
+
+def _body(job: Job, base: str) -> bytes:
+    """The old hub's envelope names (`id`, `job_id`, `code`, `message`, `response`), and the record as the API shows it."""
+    shown = view(job, base)
+    has_succeeded = job.state == "succeeded"
+    envelope: dict[str, Any] = {
+        "type": f"job.{job.state}",
+        "timestamp": job.finished_at.isoformat() if job.finished_at else None,
+        "id": job.id,
+        "job_id": job.job_id,
+        "code": 200 if has_succeeded else 500,
+        "message": "success" if has_succeeded else (job.failure.message if job.failure else str(job.state)),
+        "response": shown.result,
+        "data": shown.model_dump(mode="json"),
+    }
+    return json.dumps(envelope).encode()

@@ -1,0 +1,64 @@
+"""How many GPU messages wait, from a Prometheus-compatible query API (Cloud Monitoring's, or a local one).
+
+https://cloud.google.com/stackdriver/docs/managed-prometheus/query-api-ui#ui-http
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Final, Protocol
+
+import google.auth
+import google.auth.transport.requests
+import requests
+from google.auth.exceptions import GoogleAuthError
+
+_log = logging.getLogger(__name__)
+
+QUERY: Final = 'sum(pubsub_googleapis_com:subscription_num_undelivered_messages{subscription_id="gpu-work"})'
+_TIMEOUT_SECONDS: Final = 0.3
+_AGE_SECONDS: Final = 15.0
+
+
+class Backlog(Protocol):
+    def waiting(self) -> int | None:
+        """Undelivered and unacknowledged messages of gpu-work; None when that is not known."""
+
+
+class UnknownBacklog:
+    def waiting(self) -> int | None:
+        return None
+
+
+class PrometheusBacklog:
+    """Cached for some seconds, also when the answer is "unknown": a slow metrics service slows nobody down."""
+
+    def __init__(self, url: str) -> None:
+        self._url = f"{url.rstrip('/')}/api/v1/query"
+        self._session = _session(url)
+        self._cached: tuple[float, int | None] = (-1e9, None)
+
+    def waiting(self) -> int | None:
+        asked_at, number = self._cached
+        if time.monotonic() - asked_at > _AGE_SECONDS:
+            number = self._ask()
+            self._cached = (time.monotonic(), number)
+        return number
+
+    def _ask(self) -> int | None:
+        try:
+            answer = self._session.get(self._url, params={"query": QUERY}, timeout=_TIMEOUT_SECONDS)
+            answer.raise_for_status()
+            result = answer.json()["data"]["result"]
+            return int(float(result[0]["value"][1])) if result else None
+        except (requests.RequestException, GoogleAuthError, ValueError, KeyError, IndexError, TypeError) as error:
+            _log.warning("the backlog is unknown", extra={"event": "backlog.unknown", "error": type(error).__name__})
+            return None
+
+
+def _session(url: str) -> requests.Session:
+    if not url.startswith("https://"):
+        return requests.Session()
+    credentials, _ = google.auth.default(scopes=["https://www.googleapis.com/auth/monitoring.read"])
+    return google.auth.transport.requests.AuthorizedSession(credentials)

@@ -1,0 +1,42 @@
+"""The doorbell of the GPU Job: rings until the job is picked up, and starts an execution where a slot is free."""
+
+from __future__ import annotations
+
+import logging
+
+from shared.errors import PermanentError
+from shared.events import JobMessage
+from shared.executions import NotStarted
+from shared.services import Services
+
+_log = logging.getLogger(__name__)
+
+
+def ring(message: JobMessage, services: Services) -> bool:
+    """True when the bell may fall silent: the job is over, or runs. False: ring again.
+
+    Raises Unavailable when the record cannot be read.
+    """
+    seen = services.store.get(message.job_id)
+    if seen is None or seen.job.submission != message.submission:
+        return True
+    if not seen.is_waiting(services.settings.lease_seconds):
+        return True
+    _start_execution(services)
+    return False
+
+
+def _start_execution(services: Services) -> None:
+    settings = services.settings
+    slot = services.slots.take()
+    if slot is None:
+        return
+    try:
+        execution = services.executions.start(settings.gpu_job, settings.gpu_region, slot.environment)
+    except (NotStarted, PermanentError):
+        services.slots.release(slot)
+        raise
+    # Any other fault may have started one: the slot stays taken until that execution frees it, or it expires.
+    _log.info(
+        "GPU execution started", extra={"event": "execution.started", "execution": execution, "slot": slot.number}
+    )

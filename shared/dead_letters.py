@@ -1,0 +1,57 @@
+"""A job that used up its attempts: the letter is published, the record marked, in this order."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+from shared.conclude import conclude
+from shared.job import Failure, Job, State
+from shared.services import Services
+from shared.store import Snapshot
+
+_log = logging.getLogger(__name__)
+
+
+def give_up(job: Job, failure: Failure, services: Services) -> None:
+    """Publish the job's dead letter, mark it `dead_lettered`, conclude. Safe to repeat after a crash anywhere."""
+    letter = {
+        "job_id": job.job_id,
+        "submission": job.submission,
+        "destination": job.destination,
+        "source": job.source.uri,
+        "attempts": job.attempts_counted,
+        "code": failure.code,
+        "reason": failure.message,
+    }
+    attributes = {"jobId": job.job_id, "submission": str(job.submission)}
+    services.topics.publish("dead-letters", json.dumps(letter).encode(), attributes)
+    mark(job.job_id, job.submission, failure, services)
+
+
+def mark(job_id: str, submission: int, failure: Failure, services: Services) -> Job | None:
+    """Mark the job `dead_lettered` unless it ended or was redriven meanwhile; answers it as it then stands."""
+    now = services.now()
+
+    def change(seen: Snapshot) -> Job | None:
+        if seen.job.submission != submission or seen.job.state.is_terminal:
+            return None
+        if seen.has_live_lease(services.settings.lease_seconds):
+            return None
+        return seen.job.dead_lettered(failure, now)
+
+    seen = services.store.update(job_id, change)
+    if seen is None:
+        return None
+    if seen.job.state is State.DEAD_LETTERED and seen.job.finished_at == now:
+        _log.error("job dead-lettered: %s", failure.code, extra={"event": "job.dead_lettered", **seen.job.log_labels()})
+    if seen.job.state.is_terminal:
+        conclude(seen.job, services)
+    return seen.job
+
+
+def give_up_unreadable(data: bytes, message_id: str, reason: str, services: Services) -> None:
+    """Publish a letter for a message that names no job; the message itself stays whole inside."""
+    letter = {"message_id": message_id, "code": "unreadable", "reason": reason, "data": data.decode(errors="replace")}
+    services.topics.publish("dead-letters", json.dumps(letter).encode(), {})
+    _log.error("message names no job", extra={"event": "message.unreadable", "message_id": message_id})

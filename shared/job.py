@@ -1,0 +1,255 @@
+"""The job's record: one frozen model, the truth about one job, and the only ways it may change.
+
+queued → running → succeeded | failed            queued | running → dead_lettered | cancelled
+running → queued (a retry or a hand-back)        failed | dead_lettered | cancelled → queued (a redrive)
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from shared.classify import FileFacts
+from shared.operations import Operation
+from shared.routing import Destination
+
+
+class State(StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    DEAD_LETTERED = "dead_lettered"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self not in (State.QUEUED, State.RUNNING)
+
+
+TRANSITIONS: Final[dict[State, frozenset[State]]] = {
+    State.QUEUED: frozenset({State.RUNNING, State.DEAD_LETTERED, State.CANCELLED}),
+    State.RUNNING: frozenset(
+        {State.SUCCEEDED, State.FAILED, State.QUEUED, State.DEAD_LETTERED, State.CANCELLED, State.RUNNING}
+    ),
+    State.SUCCEEDED: frozenset(),
+    State.FAILED: frozenset({State.QUEUED}),
+    State.DEAD_LETTERED: frozenset({State.QUEUED}),
+    State.CANCELLED: frozenset({State.QUEUED}),
+}
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Source(_Frozen):
+    """Where the media is: `gs://bucket/name` (pinned to a generation) or `https://…`."""
+
+    uri: str
+    generation: int | None = None
+
+    @property
+    def bucket_and_name(self) -> tuple[str, str] | None:
+        """Bucket and object name; None for a URL."""
+        if not self.uri.startswith("gs://"):
+            return None
+        bucket, _, name = self.uri.removeprefix("gs://").partition("/")
+        return bucket, name
+
+
+class Progress(_Frozen):
+    stage: str
+    #: Of the whole job, 0–100.
+    percent: float
+    eta_seconds: float | None = None
+
+
+class Artifact(_Frozen):
+    name: str
+    #: Bytes.
+    size: int
+    content_type: str
+
+
+class Outcome(_Frozen):
+    """What a finished job left: naming the folder is the commit, results appear whole or not at all."""
+
+    #: gs:// folder, ending in a slash.
+    folder: str
+    artifacts: tuple[Artifact, ...]
+    summary: dict[str, Any]
+    device: str
+    media_seconds: float | None = None
+    processing_seconds: float
+    queue_seconds: float
+    real_time_factor: float | None = None
+
+
+class Failure(_Frozen):
+    """Why the last attempt (or the job) came to nothing."""
+
+    code: str
+    message: str
+
+
+class WebhookTry(_Frozen):
+    number: int
+    at: datetime
+    #: HTTP status, or None when none came.
+    status: int | None = None
+    error: str | None = None
+
+
+class Job(_Frozen):
+    """One requested piece of work."""
+
+    job_id: str
+    #: SHA-256 of the idempotency key.
+    key_hash: str
+    #: SHA-256 of the request, to tell a repetition from another request under the same key.
+    request_hash: str
+    #: The API key's name, or "upload".
+    caller: str
+    #: The caller's own correlation id.
+    id: str | None = None
+    labels: dict[str, str] = {}
+    source: Source
+    file: FileFacts
+    operations: tuple[Operation, ...]
+    #: Were the operations named by the caller, or are they the kind's default profile?
+    explicit: bool
+    webhook_url: str | None = None
+    traceparent: str | None = None
+
+    destination: Destination | None
+    reason: str
+
+    state: State = State.QUEUED
+    submission: int = 1
+    #: Number of leases ever taken: the fencing token, and the name of the results' folder.
+    attempt: int = 0
+    #: Attempts of this submission that count (hand-backs do not).
+    attempts_counted: int = 0
+    #: How often the sweep has sent this submission's message again.
+    times_resent: int = 0
+    owner: str | None = None
+    progress: Progress | None = None
+    failure: Failure | None = None
+    outcome: Outcome | None = None
+    warnings: tuple[str, ...] = ()
+    webhook_tries: tuple[WebhookTry, ...] = ()
+
+    created_at: datetime
+    queued_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+    def log_labels(self) -> dict[str, str]:
+        return {"job_id": self.job_id, "submission": str(self.submission), "attempt": str(self.attempt)}
+
+    def _become(self, state: State, **changes: Any) -> Self:
+        if state not in TRANSITIONS[self.state]:
+            raise ValueError(f"a job cannot go from {self.state} to {state}")
+        return self.model_copy(update={"state": state, **changes})
+
+    def leased(self, owner: str, now: datetime) -> Self:
+        """Taken (or taken over) by a worker: a new attempt, which counts from now on."""
+        return self._become(
+            State.RUNNING,
+            owner=owner,
+            attempt=self.attempt + 1,
+            attempts_counted=self.attempts_counted + 1,
+            started_at=now,
+            progress=None,
+        )
+
+    def renewed(self, progress: Progress | None) -> Self:
+        """The beat: storage's clock on this write is what extends the lease."""
+        return self._become(State.RUNNING, progress=progress or self.progress)
+
+    def succeeded(self, outcome: Outcome, warnings: tuple[str, ...], now: datetime) -> Self:
+        return self._become(
+            State.SUCCEEDED,
+            outcome=outcome,
+            warnings=tuple(dict.fromkeys((*self.warnings, *warnings))),
+            failure=None,
+            owner=None,
+            finished_at=now,
+            progress=Progress(stage="done", percent=100.0, eta_seconds=0.0),
+        )
+
+    def failed(self, failure: Failure, now: datetime) -> Self:
+        return self._become(State.FAILED, failure=failure, owner=None, finished_at=now)
+
+    def retried(self, failure: Failure, now: datetime) -> Self:
+        """Back in the queue after a passing fault; the attempt counts."""
+        return self._become(State.QUEUED, failure=failure, owner=None, queued_at=now, progress=None)
+
+    def handed_back(self, now: datetime, **reroute: Any) -> Self:
+        """Back in the queue for no fault of the job's; the attempt does not count."""
+        return self._become(
+            State.QUEUED,
+            owner=None,
+            attempts_counted=self.attempts_counted - 1,
+            queued_at=now,
+            progress=None,
+            **reroute,
+        )
+
+    def exhausted(self) -> Failure:
+        """Why a job whose attempts are used up is given up."""
+        last = self.failure or Failure(code="worker_lost", message="the worker died in the middle of the work")
+        return Failure(
+            code=last.code, message=f"gave up after {self.attempts_counted} attempts; the last: {last.message}"
+        )
+
+    def dead_lettered(self, failure: Failure, now: datetime) -> Self:
+        return self._become(State.DEAD_LETTERED, failure=failure, owner=None, finished_at=now)
+
+    def cancelled(self, now: datetime) -> Self:
+        return self._become(State.CANCELLED, owner=None, finished_at=now)
+
+    def redriven(self, now: datetime) -> Self:
+        """A fresh start under the next submission number."""
+        return self._become(
+            State.QUEUED,
+            submission=self.submission + 1,
+            attempts_counted=0,
+            times_resent=0,
+            queued_at=now,
+            started_at=None,
+            finished_at=None,
+            failure=None,
+            outcome=None,
+            progress=None,
+            webhook_tries=(),
+        )
+
+    def resent(self) -> Self:
+        return self.model_copy(update={"times_resent": self.times_resent + 1})
+
+    def with_webhook_try(self, made: WebhookTry) -> Self:
+        """A try already noted under its number is not noted twice."""
+        if any(known.number == made.number for known in self.webhook_tries):
+            return self
+        return self.model_copy(update={"webhook_tries": (*self.webhook_tries, made)})
+
+
+def hash_text(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def job_id_for(idempotency_key: str) -> str:
+    """32 hex digits of the key's SHA-256: the same key is the same job, whoever asks and when."""
+    return hash_text(idempotency_key)[:32]
+
+
+def request_hash(request: dict[str, Any]) -> str:
+    """SHA-256 of a JSON document, whatever the order of its keys."""
+    return hash_text(json.dumps(request, sort_keys=True, separators=(",", ":"), default=str))

@@ -1,0 +1,155 @@
+"""The lease: time-limited ownership of a job by one attempt, measured on storage's clock, and its beat."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Self
+
+from shared.errors import JobError, PermanentError, RetryableError
+from shared.job import Job, Progress, State
+from shared.services import Services
+from shared.store import Snapshot
+
+_log = logging.getLogger(__name__)
+
+#: SIGKILL follows SIGTERM after 10 s; work that ends sooner than this may end.
+_STOP_PATIENCE_SECONDS: Final = 5.0
+
+
+class Claim(StrEnum):
+    TAKEN = "taken"
+    #: Running under somebody's live lease.
+    HELD = "held"
+    #: Terminal, redriven under a newer submission, or without a record: nothing to do.
+    OVER = "over"
+    #: All attempts are used up.
+    EXHAUSTED = "exhausted"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    claim: Claim
+    job: Job | None
+
+
+def take(job_id: str, submission: int, owner: str, services: Services) -> Taken:
+    """Take the job's lease for `owner` (unique to this one try), or say why not."""
+    settings = services.settings
+
+    def judge(seen: Snapshot) -> Claim:
+        job = seen.job
+        if job.owner == owner and job.state is State.RUNNING:
+            return Claim.TAKEN
+        if job.submission != submission or job.state.is_terminal:
+            return Claim.OVER
+        if seen.has_live_lease(settings.lease_seconds):
+            return Claim.HELD
+        return Claim.EXHAUSTED if job.attempts_counted >= settings.max_attempts else Claim.TAKEN
+
+    def change(seen: Snapshot) -> Job | None:
+        if judge(seen) is not Claim.TAKEN or seen.job.owner == owner:
+            return None
+        return seen.job.leased(owner, services.now())
+
+    seen = services.store.update(job_id, change)
+    return Taken(judge(seen), seen.job) if seen else Taken(Claim.OVER, None)
+
+
+class LeaseLost(JobError):
+    """Another attempt took over, or the job was cancelled: nothing this attempt did may be recorded."""
+
+    code = "lease_lost"
+
+
+class Stopping(JobError):
+    """This worker is told to stop and the work cannot end in time."""
+
+    code = "stopping"
+
+
+class Beat:
+    """Keeps one lease alive while its work goes on; the only writer of a running job's record.
+
+    Every beat extends the message's ack deadline (`extend`) and renews the lease, merging what progress there
+    is; progress alone is written at most every PROGRESS_SECONDS. `report` is for the working thread: it raises
+    LeaseLost or Stopping as soon as that is known, and so ends the work.
+    """
+
+    def __init__(
+        self, job: Job, services: Services, *, extend: Callable[[], None], stop: threading.Event | None = None
+    ) -> None:
+        self._job = job
+        self._services = services
+        self._extend = extend
+        self._stop = stop or threading.Event()
+        self._done = threading.Event()
+        self._is_lost = threading.Event()
+        self._progress: Progress | None = None
+        self._started = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name=f"beat-{job.job_id[:8]}", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """No write after this: the outcome is recorded without a rival in this process."""
+        self._done.set()
+        self._thread.join()
+
+    def report(self, stage: str, percent: float) -> None:
+        """Note the progress of the whole job; raises LeaseLost or Stopping."""
+        if self._is_lost.is_set():
+            raise LeaseLost("the lease is another's, or the job was cancelled")
+        elapsed = time.monotonic() - self._started
+        eta = elapsed * (100 - percent) / percent if percent >= 1 else None
+        if self._stop.is_set() and (eta is None or eta > _STOP_PATIENCE_SECONDS):
+            raise Stopping("the worker stops and this work cannot end in time")
+        self._progress = Progress(
+            stage=stage, percent=round(percent, 1), eta_seconds=None if eta is None else round(eta, 1)
+        )
+
+    def _run(self) -> None:
+        settings = self._services.settings
+        written: Progress | None = None
+        written_at = extended_at = time.monotonic()
+        while not self._done.wait(settings.progress_seconds):
+            now = time.monotonic()
+            try:
+                if now - extended_at >= settings.beat_seconds:
+                    self._extend()
+                    extended_at = now
+                if self._progress != written or now - written_at >= settings.beat_seconds:
+                    written, written_at = self._progress, now
+                    self._renew(written)
+            except RetryableError as error:
+                # The next beat tries again; the lease outlasts several.
+                _log.warning("a beat failed", extra={"event": "lease.beat_failed", "error": error.reason_code})
+            except PermanentError as error:
+                _log.warning("a beat was refused", extra={"event": "lease.beat_failed", "error": error.reason_code})
+
+    def _renew(self, progress: Progress | None) -> None:
+        def change(seen: Snapshot) -> Job | None:
+            return seen.job.renewed(progress) if is_owners(seen.job, self._job) else None
+
+        seen = self._services.store.update(self._job.job_id, change, touch=True)
+        if seen is None or not is_owners(seen.job, self._job):
+            self._is_lost.set()
+
+
+def is_owners(job: Job, mine: Job) -> bool:
+    """Does the record still belong to the attempt that took `mine`?"""
+    return (
+        job.state is State.RUNNING
+        and job.attempt == mine.attempt
+        and job.owner == mine.owner
+        and job.submission == mine.submission
+    )

@@ -1,0 +1,43 @@
+"""Where the speech model's weights come from: a local folder, or gs://bucket/prefix fetched once per worker."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+import time
+from pathlib import Path
+
+from shared.errors import PermanentError
+from shared.objects import Objects
+
+_log = logging.getLogger(__name__)
+
+
+def model_folder(setting: str | None, objects: Objects) -> Path:
+    """A local folder with the model that the setting MODEL names.
+
+    Raises PermanentError (`misconfigured`) when there is none, Unavailable when storage does not serve it.
+    """
+    if not setting:
+        raise PermanentError("MODEL is not set: a folder, or gs://bucket/prefix", code="misconfigured")
+    if not setting.startswith("gs://"):
+        folder = Path(setting)
+        if not (folder / "model.bin").is_file():
+            raise PermanentError(f"MODEL names {folder.name}, which holds no model.bin", code="misconfigured")
+        return folder
+    return _fetch(setting, objects)
+
+
+def _fetch(uri: str, objects: Objects) -> Path:
+    started = time.monotonic()
+    bucket, _, prefix = uri.removeprefix("gs://").rstrip("/").partition("/")
+    folder = Path(tempfile.mkdtemp(prefix="model-")) / (prefix.rpartition("/")[2] or bucket)
+    folder.mkdir()
+    names = [name for name in objects.list(bucket, prefix=f"{prefix}/" if prefix else "") if not name.endswith("/")]
+    if not any(name.endswith("/model.bin") or name == "model.bin" for name in names):
+        raise PermanentError("MODEL names a gs:// folder without model.bin", code="misconfigured")
+    for name in names:
+        # A model is flat: CTranslate2 reads files, not folders.
+        objects.download(bucket, name, folder / name.rpartition("/")[2])
+    _log.info("model fetched", extra={"event": "model.fetched", "seconds": round(time.monotonic() - started, 1)})
+    return folder

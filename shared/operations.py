@@ -1,0 +1,65 @@
+"""The operations a job may ask for, and their parameters, validated at the door."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+#: A language as Whisper names it: ISO 639-1, or 639-2/3 where there is no shorter one.
+Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
+
+
+class _Operation(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Probe(_Operation):
+    """Container, streams, duration, codecs, bit rates, frame rate, rotation, tags → probe.json."""
+
+    name: Literal["probe"] = "probe"
+
+
+class Transcribe(_Operation):
+    """Speech to text → transcript.json, .txt, .srt, .vtt."""
+
+    name: Literal["transcribe"] = "transcribe"
+    #: Spoken language; found by the model when left out.
+    language: Language | None = None
+    #: `translate` turns any language into English text.
+    task: Literal["transcribe", "translate"] = "transcribe"
+    #: Most words on one subtitle line; by line length when left out.
+    words_per_line: Annotated[int, Field(ge=1, le=50)] | None = None
+
+
+class Thumbnails(_Operation):
+    """Pictures from the video → thumbnails/NNNN.jpg, by count or at given seconds."""
+
+    name: Literal["thumbnails"] = "thumbnails"
+    #: How many, evenly spread over the video (5 when neither this nor `seconds` is given).
+    count: Annotated[int, Field(ge=1, le=100)] | None = None
+    #: At which times, in seconds from the start.
+    seconds: (
+        Annotated[tuple[Annotated[float, Field(ge=0, le=1e6)], ...], Field(min_length=1, max_length=100)] | None
+    ) = None
+    #: Longest width in pixels; never enlarged.
+    width: Annotated[int, Field(ge=16, le=3840)] = 640
+
+    @model_validator(mode="after")
+    def _count_or_seconds(self) -> Thumbnails:
+        if self.count is not None and self.seconds is not None:
+            raise ValueError("give count or seconds, not both")
+        return self
+
+
+def _from_name(value: Any) -> Any:
+    return {"name": value} if isinstance(value, str) else value
+
+
+#: An operation by its bare name ("probe"), or an object with its name and parameters.
+Operation = Annotated[
+    Annotated[Probe | Transcribe | Thumbnails, Field(discriminator="name")], BeforeValidator(_from_name)
+]
+
+#: Operations that want the GPU route.
+GPU_OPERATIONS: Final = frozenset({"transcribe"})

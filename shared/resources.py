@@ -1,0 +1,84 @@
+"""The declaration of all cloud resources (resources.toml), parsed once into frozen values."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.routing import filter_text
+
+_FILE: Final = Path(__file__).with_name("resources.toml")
+
+
+class _Declared(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Topics(_Declared):
+    names: tuple[str, ...]
+
+
+class Subscription(_Declared):
+    """A pull subscription, or a push subscription when `push_to` names a function."""
+
+    topic: str
+    push_to: str | None = None
+    push_path: str = "/"
+    filter: Literal["gpu-file-types"] | None = None
+    ack_deadline: Annotated[int, Field(ge=10, le=600)]
+    retry_min: Annotated[int, Field(ge=0, le=600)]
+    retry_max: Annotated[int, Field(ge=0, le=600)]
+    dead_letter_topic: str | None = None
+    max_delivery_attempts: Annotated[int, Field(ge=5, le=100)] = 20
+
+    def filter_for(self, gpu_file_types: frozenset[str]) -> str:
+        """The filter's text; empty when everything passes."""
+        return filter_text(gpu_file_types) if self.filter else ""
+
+
+class Queue(_Declared):
+    dispatches_per_second: Annotated[float, Field(gt=0, le=500)]
+    concurrent_dispatches: Annotated[int, Field(ge=1, le=5000)]
+    max_attempts: int
+    min_backoff: float
+    max_backoff: float
+    dispatch_deadline: Annotated[int, Field(ge=15, le=1800)]
+
+
+class Function(_Declared):
+    memory: str
+    timeout: Annotated[int, Field(ge=1, le=3600)]
+    #: Requests one instance takes at once, and the framework's threads.
+    concurrency: Annotated[int, Field(ge=1, le=1000)]
+    max_instances: int
+    #: Requests that may be held open at once, over all instances together.
+    max_held: int = 0
+
+
+class RunJob(_Declared):
+    command: tuple[str, ...]
+    task_timeout: int
+    max_retries: Annotated[int, Field(ge=0, le=10)]
+
+
+class Schedule(_Declared):
+    every: int
+    calls: str
+    path: str
+
+
+class Resources(_Declared):
+    topics: Topics
+    subscriptions: Mapping[str, Subscription]
+    queues: Mapping[str, Queue]
+    functions: Mapping[str, Function]
+    jobs: Mapping[str, RunJob]
+    scheduler: Mapping[str, Schedule]
+
+
+def declared(file: Path = _FILE) -> Resources:
+    return Resources.model_validate(tomllib.loads(file.read_text()))

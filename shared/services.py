@@ -1,0 +1,85 @@
+"""The one place that constructs clients: everything a function or worker talks to, built from the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from shared.backlog import Backlog, PrometheusBacklog, UnknownBacklog
+from shared.callers import AnyCaller, Callers, OidcCallers
+from shared.executions import CloudRunExecutions, Executions
+from shared.fetch import FetchPolicy, GuardedClient
+from shared.gcs import GcsObjects
+from shared.objects import Objects
+from shared.pubsub import PubSubTopics, Topics
+from shared.queues import CloudTasksQueues, Queues
+from shared.settings import Settings, from_environment
+from shared.slots import Slots
+from shared.store import JobStore
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the use cases are given; tests pass fakes of the same protocols."""
+
+    settings: Settings
+    objects: Objects
+    store: JobStore
+    slots: Slots
+    topics: Topics
+    queues: Queues
+    executions: Executions
+    backlog: Backlog
+    callers: Callers
+    http: GuardedClient
+    #: For writes that need not wait for each other.
+    side_by_side: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(64, "side-by-side"))
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def build(settings: Settings) -> Services:
+    objects = GcsObjects(settings.project, emulator=settings.storage_emulator_host)
+    return Services(
+        settings=settings,
+        objects=objects,
+        store=JobStore(objects, settings.state_bucket),
+        slots=Slots(objects, settings),
+        topics=PubSubTopics(settings.project, emulator=settings.pubsub_emulator_host),
+        queues=CloudTasksQueues(
+            settings.project,
+            settings.region,
+            account=settings.tasks_account,
+            emulator=settings.tasks_emulator_host,
+        ),
+        executions=CloudRunExecutions(settings.project, emulator=settings.run_emulator_host),
+        backlog=PrometheusBacklog(settings.promql_url) if settings.promql_url else UnknownBacklog(),
+        callers=AnyCaller() if settings.local_cloud else OidcCallers(settings.invoker_accounts, settings.audiences),
+        http=GuardedClient(
+            FetchPolicy(allow_loopback=settings.local_cloud, max_bytes=settings.max_source_bytes, timeout_seconds=600)
+        ),
+    )
+
+
+_current: list[Services] = []
+
+
+def services() -> Services:
+    """This process's services, built at first use."""
+    if not _current:
+        _current.append(build(from_environment()))
+    return _current[-1]
+
+
+@contextmanager
+def use(replacement: Services) -> Iterator[Services]:
+    """Put other services in place for a while, as tests do."""
+    _current.append(replacement)
+    try:
+        yield replacement
+    finally:
+        _current.remove(replacement)

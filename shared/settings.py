@@ -1,0 +1,157 @@
+"""Every setting of functions and workers, read from the environment once, all faults reported at once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+
+def _comma_list(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _json(value: Any) -> Any:
+    return json.loads(value) if isinstance(value, str) else value
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class ApiKey(BaseModel):
+    """One caller of the API. `sees` is "own" (its own jobs) or "all" (operators: uploads' jobs, too)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+    key: SecretStr
+    sees: Literal["own", "all"] = "own"
+
+
+class Settings(BaseModel):
+    """Field names in capitals are the environment's names; a default is a decision, the rest is required."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=str.upper, populate_by_name=True)
+
+    # Where things are.
+    project: str
+    region: str
+    #: The GPU Job's region: Cloud Run offers L4 in few.
+    gpu_region: str
+    uploads_bucket: str
+    results_bucket: str
+    state_bucket: str
+    #: Buckets a `gs://` source may name, besides the uploads bucket.
+    source_buckets: Names = ()
+    ingest_url: str
+    dispatch_url: str
+    deliver_url: str
+    gpu_job: str = "nca-toolkit-gpu-job"
+    cpu_job: str = "nca-toolkit-cpu-job"
+
+    # Routing.
+    gpu_file_types: Names = ("mp4", "mov", "wav")
+    enable_gke_route: bool = False
+    max_gpu_executions: Annotated[int, Field(ge=1, le=100)] = 2
+    gpu_backlog_limit: Annotated[int, Field(ge=1)] = 100
+    #: Base of a Prometheus-compatible query API that knows the backlog; unknown means "not busy".
+    promql_url: str | None = None
+
+    # Time, in seconds. beat < lease < ack deadline; resources.toml holds the deployed subscription's deadline.
+    beat_seconds: Seconds = 4
+    lease_seconds: Seconds = 45
+    ack_deadline_seconds: Annotated[int, Field(ge=10, le=600)] = 60
+    progress_seconds: Seconds = 2
+    #: A slot that its execution no longer renews is free after this.
+    slot_seconds: Seconds = 60
+    #: The same for an execution that has not begun to renew: image pull and start.
+    slot_start_seconds: Seconds = 240
+    #: A drainer leaves after so long without work; longer than the longest redelivery backoff.
+    idle_seconds: Seconds = 75
+    #: What the sweep looks at must be at least so old.
+    grace_seconds: Seconds = 120
+    task_timeout_seconds: Seconds = 900
+    #: Processing time over media time, assumed until a worker has measured its own.
+    assumed_real_time_factor: Seconds = 0.5
+
+    # Limits.
+    max_attempts: Annotated[int, Field(ge=1)] = 5
+    max_source_bytes: Annotated[int, Field(ge=1)] = 20 * 2**30
+    max_wait_seconds: Seconds = 60
+    worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 1
+
+    # The model.
+    #: A local folder or gs://bucket/prefix of a CTranslate2 Whisper model.
+    model: str | None = None
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    require_gpu: bool = False
+
+    # Who may call, and whom we call.
+    api_keys: Annotated[tuple[ApiKey, ...], BeforeValidator(_json)] = ()
+    #: Service accounts whose OIDC tokens pushes, tasks and the scheduler carry.
+    invoker_accounts: Names = ()
+    #: What those tokens are made out to: the functions' own URLs.
+    audiences: Names = ()
+    #: The account those tokens are minted for, when we create tasks.
+    tasks_account: str | None = None
+    webhook_secret: SecretStr | None = None
+    alert_token: SecretStr | None = None
+    n8n_alert_url: SecretStr | None = None
+    slack_webhook_url: SecretStr | None = None
+
+    # The local cloud: no tokens exist there, and webhooks go to loopback.
+    local_cloud: bool = False
+    storage_emulator_host: str | None = None
+    pubsub_emulator_host: str | None = None
+    tasks_emulator_host: str | None = None
+    run_emulator_host: str | None = None
+
+    # What one execution is told.
+    job_id: str | None = None
+    submission: int | None = None
+    gpu_slot: int | None = None
+    gpu_slot_token: str | None = None
+    cloud_run_execution: str | None = None
+    hostname: str = "unknown"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        faults = []
+        if not self.beat_seconds * 2 <= self.lease_seconds < self.ack_deadline_seconds:
+            faults.append("BEAT_SECONDS * 2 <= LEASE_SECONDS < ACK_DEADLINE_SECONDS must hold")
+        emulators = (
+            self.storage_emulator_host,
+            self.pubsub_emulator_host,
+            self.tasks_emulator_host,
+            self.run_emulator_host,
+        )
+        if self.local_cloud and not (all(emulators) and self.project.startswith("local-")):
+            faults.append(
+                "LOCAL_CLOUD trusts unsigned callers: it needs all four emulators and a project named local-…"
+            )
+        if not self.local_cloud and any(emulators):
+            faults.append("an emulator is set but LOCAL_CLOUD is not")
+        if not self.local_cloud and not self.invoker_accounts:
+            faults.append("INVOKER_ACCOUNTS is empty: no push or task could ever be accepted")
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    @property
+    def readable_buckets(self) -> frozenset[str]:
+        """Buckets a `gs://` source may name."""
+        return frozenset((*self.source_buckets, self.uploads_bucket))
+
+
+def parse(environment: Mapping[str, str]) -> Settings:
+    """Settings from a mapping; empty values count as absent. Raises pydantic's ValidationError with every fault."""
+    return Settings.model_validate({name: value for name, value in environment.items() if value != ""})
+
+
+@cache
+def from_environment() -> Settings:
+    return parse(os.environ)

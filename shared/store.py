@@ -1,0 +1,137 @@
+"""The jobs' records, markers and index, as objects in the state bucket.
+
+jobs/<job_id>.json                the record
+open/<job_id>                     a marker for the sweep: written before the record, removed when all is done
+index/<inverted time>-<job_id>    written once, so that "newest first" is a listing
+dead-letters/<date>/<id>.json     the letters
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from shared.errors import RateLimited, Unavailable
+from shared.job import Job, State
+from shared.objects import Objects
+
+#: Longest a state change waits for storage's limit of about one write a second per object.
+_RATE_LIMIT_PATIENCE_SECONDS: Final = 15.0
+_INDEX_ORIGIN: Final = 10**14  # milliseconds; beyond the year 5000, so inverted times keep 14 digits
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A record as read: its generation fences writes, its age (storage's clock) tells whether a lease lives."""
+
+    job: Job
+    generation: int
+    age_seconds: float
+    #: Storage's time when it answered.
+    now: datetime
+
+    def has_live_lease(self, lease_seconds: float) -> bool:
+        return self.job.state is State.RUNNING and self.age_seconds < lease_seconds
+
+    def is_waiting(self, lease_seconds: float) -> bool:
+        """Queued, or running under an expired lease."""
+        return not self.job.state.is_terminal and not self.has_live_lease(lease_seconds)
+
+
+class JobStore:
+    """Reads and writes records; every change is a conditional upload, tried again when somebody was quicker."""
+
+    def __init__(self, objects: Objects, bucket: str, *, wait: Callable[[float], None] = time.sleep) -> None:
+        self._objects = objects
+        self._bucket = bucket
+        self._wait = wait
+
+    def get(self, job_id: str) -> Snapshot | None:
+        stored = self._objects.read(self._bucket, _record(job_id))
+        if stored is None:
+            return None
+        try:
+            job = Job.model_validate_json(stored.data)
+        except ValidationError as cause:
+            raise Unavailable(f"the record of {job_id} does not parse: {cause.error_count()} faults") from cause
+        return Snapshot(job, stored.generation, stored.age_seconds, stored.now)
+
+    def create(self, job: Job) -> bool:
+        """True when this call made the record; False when there is one already."""
+        return self._write(job, 0) is not None
+
+    def update(self, job_id: str, change: Callable[[Snapshot], Job | None], *, touch: bool = False) -> Snapshot | None:
+        """Apply `change` to the record until the write holds; answers the record as it then stands.
+
+        `change` answers None to leave the record alone, and is asked anew after every lost race, so it must
+        decide from what it is given. An unchanged record is written only with `touch`: renewing a lease is a
+        write whose sole content is its time. None when there is no record.
+        """
+        deadline = time.monotonic() + _RATE_LIMIT_PATIENCE_SECONDS
+        while (seen := self.get(job_id)) is not None:
+            changed = change(seen)
+            if changed is None or (changed == seen.job and not touch):
+                return seen
+            try:
+                generation = self._write(changed, seen.generation)
+            except RateLimited:
+                if time.monotonic() > deadline:
+                    raise
+                self._wait(1.0)
+                continue
+            if generation is not None:
+                return Snapshot(changed, generation, 0.0, seen.now)
+        return None
+
+    def _write(self, job: Job, if_generation: int) -> int | None:
+        return self._objects.write(
+            self._bucket, _record(job.job_id), job.model_dump_json().encode(), if_generation=if_generation
+        )
+
+    def mark_open(self, job_id: str) -> None:
+        self._objects.write(self._bucket, f"open/{job_id}", b"", if_generation=0)
+
+    def mark_closed(self, job_id: str) -> None:
+        self._objects.delete(self._bucket, f"open/{job_id}")
+
+    def marker_age_seconds(self, job_id: str) -> float:
+        """0 when there is no marker."""
+        stored = self._objects.read(self._bucket, f"open/{job_id}")
+        return stored.age_seconds if stored else 0.0
+
+    def open_jobs(self) -> Iterator[str]:
+        for name in self._objects.list(self._bucket, prefix="open/"):
+            yield name.removeprefix("open/")
+
+    def add_to_index(self, job: Job) -> None:
+        self._objects.write(self._bucket, f"index/{index_key(job)}", b"", if_generation=0)
+
+    def newest(self, *, start: str | None, limit: int) -> Iterator[str]:
+        """Index keys, newest job first, from key `start` (inclusive) on."""
+        first = f"index/{start}" if start else None
+        for name in self._objects.list(self._bucket, prefix="index/", start=first, limit=limit):
+            yield name.removeprefix("index/")
+
+    def keep_letter(self, date: str, name: str, letter: bytes) -> bool:
+        """Keep a dead letter; False when the very same one is kept already."""
+        return (
+            self._objects.write(self._bucket, f"dead-letters/{date}/{name}.json", letter, if_generation=0) is not None
+        )
+
+
+def index_key(job: Job) -> str:
+    milliseconds = int(job.created_at.timestamp() * 1000)
+    return f"{_INDEX_ORIGIN - milliseconds:014d}-{job.job_id}"
+
+
+def job_id_of(index_key: str) -> str:
+    return index_key.partition("-")[2]
+
+
+def _record(job_id: str) -> str:
+    return f"jobs/{job_id}.json"

@@ -1,0 +1,189 @@
+"""Submit a job: marker, record and index side by side, then the message. Safe to repeat at any point."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from concurrent.futures import wait
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from shared import routing
+from shared.classify import FileFacts
+from shared.conclude import conclude
+from shared.errors import IdempotencyMismatch, PermanentError, Unavailable
+from shared.events import JobMessage
+from shared.job import Failure, Job, Source, State, hash_text, job_id_for, request_hash
+from shared.operations import Operation, Probe, Thumbnails, Transcribe
+from shared.queues import Task
+from shared.resources import declared
+from shared.routing import Destination
+from shared.services import Services
+
+_log = logging.getLogger(__name__)
+
+#: What a file gets when nobody named operations.
+DEFAULT_PROFILE: Final[Mapping[str, tuple[Operation, ...]]] = {
+    "video": (Probe(), Transcribe(), Thumbnails()),
+    "audio": (Probe(), Transcribe()),
+    "image": (Probe(), Thumbnails(count=1)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class JobRequest:
+    """One request for a job, from whichever door."""
+
+    idempotency_key: str
+    #: What the caller sent, to tell a repetition from another request under the same key.
+    sent: Mapping[str, Any]
+    caller: str
+    source: Source
+    file: FileFacts
+    operations: tuple[Operation, ...] | None = None
+    webhook_url: str | None = None
+    id: str | None = None
+    labels: Mapping[str, str] | None = None
+    wish: Literal["cloud-run", "gke"] | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    job: Job
+    is_new: bool
+
+
+def submit(request: JobRequest, services: Services) -> Submitted:
+    """Route the file and make it a job; the same key again answers the first job.
+
+    Raises UnsupportedMedia or InvalidRequest when the router refuses, IdempotencyMismatch, Unavailable.
+    """
+    settings = services.settings
+    operations = request.operations or DEFAULT_PROFILE.get(request.file.kind, ())
+    is_gke_possible = settings.enable_gke_route
+    route = routing.route(
+        request.file,
+        operations,
+        wish=request.wish,
+        slots_taken=services.slots.taken() if is_gke_possible else None,
+        backlog=services.backlog.waiting() if is_gke_possible else None,
+        rules=routing.RoutingRules(
+            gpu_file_types=frozenset(settings.gpu_file_types),
+            gke_enabled=settings.enable_gke_route,
+            max_gpu_executions=settings.max_gpu_executions,
+            gpu_backlog_limit=settings.gpu_backlog_limit,
+        ),
+    )
+    return _enter(_job(request, operations, route.destination, route.reason, services.now()), services)
+
+
+def refuse(request: JobRequest, why: PermanentError, services: Services) -> Submitted:
+    """Leave a record of an upload that cannot become work: failed from the start, with the reason."""
+    now = services.now()
+    job = _job(request, request.operations or (), None, "refused", now).model_copy(
+        update={
+            "state": State.FAILED,
+            "failure": Failure(code=why.reason_code, message=why.message),
+            "finished_at": now,
+        }
+    )
+    return _enter(job, services)
+
+
+def repeated(idempotency_key: str, sent: Mapping[str, Any], services: Services) -> Submitted | None:
+    """The job this key made before, if any, before anything else is looked at: its source may be gone by now."""
+    seen = services.store.get(job_id_for(idempotency_key))
+    return _again(seen.job, request_hash(dict(sent)), services) if seen else None
+
+
+def send(job: Job, services: Services, *, task_suffix: str = "") -> bool:
+    """Put the job's message where its destination reads; False when a task of that name was queued before."""
+    message = JobMessage(job_id=job.job_id, submission=job.submission)
+    if job.destination is None:
+        raise ValueError("a refused job is never sent")
+    if job.destination is Destination.CPU:
+        task = Task(
+            name=f"{job.job_id}-{job.submission}{task_suffix}",
+            url=f"{services.settings.dispatch_url}/task",
+            body=message.encode(idempotency_key=job.key_hash),
+            deadline_seconds=_CPU_DEADLINE_SECONDS,
+        )
+        return services.queues.enqueue(job.destination.value, task)
+    attributes = {
+        "jobId": job.job_id,
+        "submission": str(job.submission),
+        "fileType": job.file.file_type,
+        "idempotencyKey": job.key_hash,
+        "traceparent": job.traceparent or "",
+    }
+    services.topics.publish(job.destination.value, message.encode(), attributes)
+    return True
+
+
+_CPU_DEADLINE_SECONDS: Final = declared().queues["cpu-tasks"].dispatch_deadline
+
+
+def _job(
+    request: JobRequest, operations: tuple[Operation, ...], destination: Destination | None, reason: str, now: datetime
+) -> Job:
+    return Job(
+        job_id=job_id_for(request.idempotency_key),
+        key_hash=hash_text(request.idempotency_key),
+        request_hash=request_hash(dict(request.sent)),
+        caller=request.caller,
+        id=request.id,
+        labels=dict(request.labels or {}),
+        source=request.source,
+        file=request.file,
+        operations=operations,
+        explicit=request.operations is not None,
+        webhook_url=request.webhook_url,
+        traceparent=request.traceparent,
+        destination=destination,
+        reason=reason,
+        warnings=request.file.warnings,
+        created_at=now,
+        queued_at=now,
+    )
+
+
+def _enter(job: Job, services: Services) -> Submitted:
+    store, pool = services.store, services.side_by_side
+    # No write waits for another: nothing is accepted before all three are there, and a caller who is cut off
+    # comes again with the same key.
+    others = (pool.submit(store.mark_open, job.job_id), pool.submit(store.add_to_index, job))
+    try:
+        is_new = store.create(job)
+    finally:
+        wait(others)
+    for other in others:
+        other.result()
+    if not is_new:
+        seen = store.get(job.job_id)
+        if seen is None:
+            raise Unavailable(f"the record of {job.job_id} was there and is not")
+        return _again(seen.job, job.request_hash, services)
+    _log.info(
+        "job submitted: %s",
+        job.reason,
+        extra={"event": "job.submitted", "job_id": job.job_id, "destination": job.destination, "state": job.state},
+    )
+    if job.state.is_terminal:
+        conclude(job, services)
+    else:
+        send(job, services)
+    return Submitted(job, is_new=True)
+
+
+def _again(job: Job, sent_hash: str, services: Services) -> Submitted:
+    if job.request_hash != sent_hash:
+        raise IdempotencyMismatch("this Idempotency-Key was used before, with another request")
+    if job.state is State.QUEUED:
+        # Whoever was first may have died between record and message.
+        send(job, services)
+    elif job.state.is_terminal:
+        conclude(job, services)
+    _log.info("job repeated", extra={"event": "job.repeated", "job_id": job.job_id, "state": job.state})
+    return Submitted(job, is_new=False)

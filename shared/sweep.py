@@ -1,0 +1,84 @@
+"""The sweep: once a minute, put right what a crash between two steps has left. The one safety net."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from enum import StrEnum
+
+from shared.conclude import conclude
+from shared.errors import JobError
+from shared.job import Job
+from shared.routing import Destination
+from shared.services import Services
+from shared.store import Snapshot
+from shared.submit import send
+
+_log = logging.getLogger(__name__)
+
+
+class Mended(StrEnum):
+    NOTHING = "nothing"
+    #: A marker whose record was never written: nobody was told of that job.
+    MARKER = "marker"
+    #: A terminal job whose webhook or marker was left.
+    CONCLUDED = "concluded"
+    #: A waiting job whose message may be lost.
+    SENT = "sent"
+    FAILED = "failed"
+
+
+def sweep(services: Services) -> Counter[str]:
+    """Look at every open job once; answers how many of each kind were mended."""
+    counts: Counter[str] = Counter(services.side_by_side.map(lambda job_id: _mend(job_id, services), _open(services)))
+    counts["slots"] = services.slots.sweep()
+    _log.info("swept", extra={"event": "sweep.done", **{f"swept_{kind}": number for kind, number in counts.items()}})
+    return counts
+
+
+def _open(services: Services) -> list[str]:
+    return list(services.store.open_jobs())
+
+
+def _mend(job_id: str, services: Services) -> Mended:
+    try:
+        return _mend_one(job_id, services)
+    except JobError as error:
+        # The next sweep tries again.
+        _log.warning("sweep failed", extra={"event": "sweep.failed", "job_id": job_id, "error": error.reason_code})
+        return Mended.FAILED
+
+
+def _mend_one(job_id: str, services: Services) -> Mended:
+    settings = services.settings
+    seen = services.store.get(job_id)
+    if seen is None:
+        if services.store.marker_age_seconds(job_id) < settings.grace_seconds:
+            return Mended.NOTHING
+        services.store.mark_closed(job_id)
+        return Mended.MARKER
+    if seen.age_seconds < settings.grace_seconds:
+        return Mended.NOTHING
+    if seen.job.state.is_terminal:
+        conclude(seen.job, services)
+        return Mended.CONCLUDED
+    if not seen.is_waiting(settings.lease_seconds):
+        return Mended.NOTHING
+    return _send_again(seen, services)
+
+
+def _send_again(seen: Snapshot, services: Services) -> Mended:
+    """Publish again, ever more rarely: a job that waits its turn in a long queue must not fill it with copies."""
+    times = seen.job.times_resent
+    if seen.age_seconds < services.settings.grace_seconds * 2**times:
+        return Mended.NOTHING
+    is_task = seen.job.destination is Destination.CPU
+    # A queue remembers the names of tasks it has deleted, too.
+    send(seen.job, services, task_suffix=f"-resent-{times}" if is_task and times else "")
+    _log.warning("job sent again", extra={"event": "job.resent", "times": times + 1, **seen.job.log_labels()})
+
+    def change(now: Snapshot) -> Job | None:
+        return now.job.resent() if now.generation == seen.generation else None
+
+    services.store.update(seen.job.job_id, change)
+    return Mended.SENT

@@ -1,0 +1,267 @@
+"""One attempt at one job: lease, fetch, process, write artifacts, record the outcome, conclude."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+from shared import classify, log
+from shared.conclude import conclude
+from shared.dead_letters import give_up
+from shared.errors import (
+    JobError,
+    PermanentError,
+    ResourceExhausted,
+    RetryableError,
+    TooLarge,
+    TooLong,
+    UnsupportedMedia,
+)
+from shared.job import Artifact, Failure, Job, Outcome, State
+from shared.lease import Beat, Claim, LeaseLost, Stopping, is_owners, take
+from shared.processor import Processor, Result
+from shared.routing import Destination
+from shared.services import Services
+from shared.store import Snapshot
+from shared.submit import send
+
+_log = logging.getLogger(__name__)
+
+#: Share of an attempt's time that start, fetch and upload may need besides the processing.
+_MARGIN: Final = 0.9
+
+
+class Verdict(StrEnum):
+    """What becomes of the message that brought the job here."""
+
+    #: The job is terminal (or moved on): acknowledge.
+    OVER = "over"
+    #: A live lease is elsewhere: hold the message.
+    HELD = "held"
+    #: The job waits for another attempt: give the message back.
+    AGAIN = "again"
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What all attempts of one worker process share."""
+
+    services: Services
+    processor: Processor
+    #: Who holds the leases, for people: the execution or pod.
+    name: str
+    #: When this process must be done, on the monotonic clock; None for no end.
+    ends_at: float | None
+    stop: threading.Event
+
+
+def attempt(job_id: str, submission: int, worker: Worker, *, extend: Callable[[], None] = lambda: None) -> Verdict:
+    """Make one attempt at the job, whatever its state; `extend` prolongs the message's ack deadline."""
+    services = worker.services
+    taken = take(job_id, submission, f"{worker.name}/{uuid4().hex[:12]}", services)
+    job = taken.job
+    if job is None or taken.claim is Claim.OVER:
+        return Verdict.OVER
+    with log.bind(**job.log_labels(), traceparent=job.traceparent):
+        match taken.claim:
+            case Claim.HELD:
+                return Verdict.HELD
+            case Claim.EXHAUSTED:
+                give_up(job, job.exhausted(), services)
+                return Verdict.OVER
+        _log.info("job started", extra={"event": "job.started", "worker": worker.name})
+        return _leased(job, worker, extend)
+
+
+def _leased(job: Job, worker: Worker, extend: Callable[[], None]) -> Verdict:
+    services = worker.services
+    with tempfile.TemporaryDirectory(prefix=f"{job.job_id}-") as folder:
+        beat = Beat(job, services, extend=extend, stop=worker.stop)
+        try:
+            with beat:
+                outcome, warnings = _process(job, worker, beat, Path(folder))
+            return _end(job, services, lambda mine: mine.succeeded(outcome, warnings, services.now()))
+        except (LeaseLost, Stopping) as signal:
+            return _let_go(job, signal, services)
+        except TooLong as error:
+            return _too_long(job, error, services)
+        except PermanentError as error:
+            failure = Failure(code=error.reason_code, message=error.message)
+            return _end(job, services, lambda mine: mine.failed(failure, services.now()))
+        except RetryableError as error:
+            return _retry(job, Failure(code=error.reason_code, message=error.message), services)
+        except MemoryError:
+            return _retry(job, Failure(code="out_of_memory", message="this worker ran out of memory"), services)
+        except OSError as error:
+            code = "disk_full" if error.errno == errno.ENOSPC else "io_error"
+            return _retry(job, Failure(code=code, message=f"the worker's disk: {error.strerror}"), services)
+        except Exception as bug:
+            # The outermost border of an attempt: a bug costs its job at most five attempts, and no other job any.
+            _log.exception("attempt crashed", extra={"event": "job.crashed", "error": type(bug).__name__})
+            return _retry(job, Failure(code="internal_error", message=f"a bug: {type(bug).__name__}"), services)
+
+
+def _process(job: Job, worker: Worker, beat: Beat, folder: Path) -> tuple[Outcome, tuple[str, ...]]:
+    services = worker.services
+    started = time.monotonic()
+    source = _fetch(job, services, folder, beat)
+    _check_time(job, worker, source)
+    results = folder / "results"
+    results.mkdir()
+    result = worker.processor.process(
+        source,
+        job.operations,
+        results,
+        explicit=job.explicit,
+        report=lambda stage, percent: beat.report(stage, 5 + percent * 0.9),
+    )
+    beat.report("upload", 95.0)
+    prefix = f"{job.job_id}/{job.attempt}/"
+    artifacts = _upload(result, results, prefix, services)
+    seconds = time.monotonic() - started
+    return (
+        Outcome(
+            folder=f"gs://{services.settings.results_bucket}/{prefix}",
+            artifacts=artifacts,
+            summary=result.summary,
+            device=result.device,
+            media_seconds=result.media_seconds,
+            processing_seconds=round(seconds, 3),
+            queue_seconds=round(((job.started_at or job.queued_at) - job.queued_at).total_seconds(), 3),
+            real_time_factor=round(seconds / result.media_seconds, 4) if result.media_seconds else None,
+        ),
+        result.warnings,
+    )
+
+
+def _fetch(job: Job, services: Services, folder: Path, beat: Beat) -> Path:
+    """The source as a local file, its content checked again."""
+    path = folder / f"source.{job.file.file_type}"
+    total = job.file.size or 0
+    if total > services.settings.max_source_bytes:
+        raise TooLarge(f"the source has {total} bytes; {services.settings.max_source_bytes} are allowed")
+    if total > shutil.disk_usage(folder).free:
+        raise ResourceExhausted(f"the source has {total} bytes, more than this worker's disk has free")
+
+    def progress(received: int) -> None:
+        beat.report("fetch", 5 * min(1.0, received / total) if total else 0.0)
+
+    progress(0)
+    if where := job.source.bucket_and_name:
+        services.objects.download(*where, path, generation=job.source.generation, on_bytes=progress)
+        return path
+    fetched = services.http.download(job.source.uri, path, on_progress=progress)
+    with path.open("rb") as file:
+        head = file.read(classify.HEAD_BYTES)
+    facts = classify.classify(fetched.filename or "", fetched.content_type or "", head, fetched.size)
+    if facts.kind == "other":
+        raise UnsupportedMedia(f"the URL gave {facts.found}, not media")
+    return path.rename(path.with_suffix(f".{facts.file_type}"))
+
+
+def _check_time(job: Job, worker: Worker, source: Path) -> None:
+    """Does the work fit what is left, or any attempt at all?"""
+    media = worker.processor.media_seconds(source)
+    if worker.ends_at is None or media is None:
+        return
+    settings = worker.services.settings
+    needs = media * settings.assumed_real_time_factor
+    if needs > settings.task_timeout_seconds * _MARGIN:
+        raise TooLong(
+            f"{media:.0f} s of media need about {needs:.0f} s; an attempt has {settings.task_timeout_seconds:.0f} s"
+        )
+    if needs > worker.ends_at - time.monotonic():
+        raise Stopping("what is left of this execution is too short for this file")
+
+
+def _upload(result: Result, folder: Path, prefix: str, services: Services) -> tuple[Artifact, ...]:
+    bucket = services.settings.results_bucket
+
+    def one(index: int) -> Artifact:
+        made = result.artifacts[index]
+        path = folder / made.name
+        services.objects.upload(bucket, prefix + made.name, path, content_type=made.content_type)
+        return Artifact(name=made.name, size=path.stat().st_size, content_type=made.content_type)
+
+    with ThreadPoolExecutor(8, "upload") as pool:
+        return tuple(pool.map(one, range(len(result.artifacts))))
+
+
+def _end(job: Job, services: Services, outcome: Callable[[Job], Job]) -> Verdict:
+    """Record a terminal outcome, fenced by the lease, and conclude."""
+    seen = _change_mine(job, services, outcome)
+    if seen is None or not seen.job.state.is_terminal:
+        return Verdict.AGAIN
+    ended = seen.job
+    if ended.attempt == job.attempt and ended.submission == job.submission and ended.state is not State.CANCELLED:
+        _log_end(ended)
+    conclude(ended, services)
+    return Verdict.OVER
+
+
+def _log_end(job: Job) -> None:
+    if job.state is State.SUCCEEDED and (outcome := job.outcome):
+        _log.info(
+            "job succeeded",
+            extra={
+                "event": "job.succeeded",
+                "processingTime": outcome.processing_seconds,
+                "queueTime": outcome.queue_seconds,
+                "realTimeFactor": outcome.real_time_factor,
+                "device": outcome.device,
+            },
+        )
+    elif failure := job.failure:
+        # What alerts count: a drainer's exit code says nothing of its jobs. The message may quote the file.
+        _log.warning("job failed: %s", failure.code, extra={"event": "job.failed", "code": failure.code})
+
+
+def _retry(job: Job, failure: Failure, services: Services) -> Verdict:
+    """Back to the queue; after the last attempt, the dead letter."""
+    _log.warning("attempt failed: %s", failure.code, extra={"event": "job.attempt_failed", "code": failure.code})
+    seen = _change_mine(job, services, lambda mine: mine.retried(failure, services.now()))
+    is_last = job.attempts_counted >= services.settings.max_attempts
+    if is_last and seen is not None and seen.job.state is State.QUEUED:
+        give_up(seen.job, seen.job.exhausted(), services)
+        return Verdict.OVER
+    return Verdict.AGAIN
+
+
+def _let_go(job: Job, signal: JobError, services: Services) -> Verdict:
+    """Hand the job back uncounted, or leave it to whoever owns it now."""
+    _log.info("attempt ended early", extra={"event": f"job.{signal.reason_code}"})
+    seen = _change_mine(job, services, lambda mine: mine.handed_back(services.now()))
+    return Verdict.OVER if seen is None or seen.job.state.is_terminal else Verdict.AGAIN
+
+
+def _too_long(job: Job, error: TooLong, services: Services) -> Verdict:
+    """What fits no attempt of a Cloud Run Job goes to GKE, whose pods have no end, or fails at once."""
+    is_gpu = job.destination is Destination.GPU
+    if not (is_gpu and services.settings.enable_gke_route):
+        failure = Failure(code=error.reason_code, message=error.message)
+        return _end(job, services, lambda mine: mine.failed(failure, services.now()))
+    reroute = {"destination": Destination.GKE, "reason": f"gke: {error.message}"}
+    seen = _change_mine(job, services, lambda mine: mine.handed_back(services.now(), **reroute))
+    if seen is not None and seen.job.state is State.QUEUED:
+        send(seen.job, services)
+    return Verdict.OVER
+
+
+def _change_mine(job: Job, services: Services, change: Callable[[Job], Job]) -> Snapshot | None:
+    """Change the record if it is still this attempt's; answers it as it then stands."""
+
+    def fenced(seen: Snapshot) -> Job | None:
+        return change(seen.job) if is_owners(seen.job, job) else None
+
+    return services.store.update(job.job_id, fenced)

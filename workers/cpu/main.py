@@ -1,0 +1,42 @@
+"""python -m workers.cpu, with JOB_ID and SUBMISSION in the environment: that one job, one attempt."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+
+from shared import log
+from shared.errors import RetryableError
+from shared.media.process import MediaProcessor
+from shared.media.weights import model_folder
+from shared.services import services
+from shared.work import Verdict, Worker, attempt
+from workers.signals import stop_on_sigterm
+
+_log = logging.getLogger(__name__)
+
+
+def main() -> int:
+    """Exit status 0 when nothing is left to do for this job, 1 when the queue must bring it again, 2 for bad usage."""
+    started = time.monotonic()
+    log.setup()
+    stop = stop_on_sigterm()
+    everything = services()
+    settings = everything.settings
+    if settings.job_id is None or settings.submission is None:
+        print(__doc__, file=sys.stderr)  # noqa: T201
+        return 2
+    worker = Worker(
+        services=everything,
+        processor=MediaProcessor(model=model_folder(settings.model, everything.objects), device="cpu"),
+        name=settings.cloud_run_execution or settings.hostname,
+        ends_at=started + settings.task_timeout_seconds,
+        stop=stop,
+    )
+    try:
+        verdict = attempt(settings.job_id, settings.submission, worker)
+    except RetryableError as error:
+        _log.warning("attempt not made", extra={"event": "worker.unavailable", "error": error.reason_code})
+        return 1
+    return 1 if verdict is Verdict.AGAIN else 0

@@ -1,0 +1,90 @@
+"""python -m workers.gpu drain | serve
+
+drain   a Cloud Run Job's execution: take messages from gpu-work until idle or near the task's deadline
+serve   a gpu-runner pod on GKE: the same loop on gpu-gke-work, without end
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from shared import log
+from shared.media.model import require_gpu
+from shared.media.process import MediaProcessor
+from shared.media.weights import model_folder
+from shared.pubsub import PubSubSubscription
+from shared.services import Services, services
+from shared.slots import Slot
+from shared.work import Worker
+from workers.gpu.drain import Drain
+from workers.signals import stop_on_sigterm
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Exit status 0: the queue was drained; what became of the jobs is in their records."""
+    if list(arguments) not in (["drain"], ["serve"]):
+        print(__doc__, file=sys.stderr)  # noqa: T201
+        return 2
+    is_drain = arguments[0] == "drain"
+    started = time.monotonic()
+    log.setup()
+    stop = stop_on_sigterm()
+    everything = services()
+    settings = everything.settings
+    if settings.require_gpu:
+        require_gpu()
+    with _slot(everything, stop):
+        processor = MediaProcessor(model=model_folder(settings.model, everything.objects), device=settings.device)
+        worker = Worker(
+            services=everything,
+            processor=processor,
+            name=settings.cloud_run_execution or settings.hostname,
+            ends_at=started + settings.task_timeout_seconds if is_drain else None,
+            stop=stop,
+        )
+        name = "gpu-work" if is_drain else "gpu-gke-work"
+        subscription = PubSubSubscription(settings.project, name, emulator=settings.pubsub_emulator_host)
+        _log.info("worker ready", extra={"event": "worker.ready", "seconds": round(time.monotonic() - started, 2)})
+        Drain(worker, subscription, settings.idle_seconds if is_drain else None).run()
+    _log.info("worker done", extra={"event": "worker.done", "seconds": round(time.monotonic() - started, 2)})
+    return 0
+
+
+@contextmanager
+def _slot(everything: Services, stop: threading.Event) -> Iterator[None]:
+    """Renew the slot this execution was given, and free it at the end; without one there is nothing to do."""
+    settings = everything.settings
+    if settings.gpu_slot is None or settings.gpu_slot_token is None:
+        yield
+        return
+    slot = everything.slots.held(settings.gpu_slot, settings.gpu_slot_token)
+    if slot is None:
+        # Started so late that the slot was given to another execution: two would be one too many.
+        _log.warning("the slot is another's", extra={"event": "slot.lost"})
+        stop.set()
+        yield
+        return
+    done = threading.Event()
+    beat = threading.Thread(target=_renew, args=(slot, everything, done), name="slot-beat", daemon=True)
+    beat.start()
+    try:
+        yield
+    finally:
+        done.set()
+        beat.join()
+        everything.slots.release(slot)
+
+
+def _renew(slot: Slot, everything: Services, done: threading.Event) -> None:
+    held: Slot | None = slot
+    while held is not None:
+        held = everything.slots.renew(held)
+        if done.wait(everything.settings.beat_seconds):
+            return
