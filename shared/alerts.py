@@ -85,7 +85,7 @@ class _Labelled(_Received):
 class _Incident(_Received):
     incident_id: _Id
     state: Annotated[Literal["open", "acknowledged", "closed"], BeforeValidator(lambda value: str(value).lower())]
-    scoping_project_id: str | None = None
+    scoping_project_id: Annotated[str, StringConstraints(max_length=400)] | None = None
     policy_name: str | None = None
     condition_name: str | None = None
     severity: str | None = None

@@ -14,17 +14,17 @@ import ssl
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from threading import Thread
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from typing_extensions import Buffer
 
 from shared.errors import JobError, SourceMissing, SourceRefused, Unavailable
 from shared.guard import FetchPolicy, Target, check_address
 
-_USER_AGENT = "media-hub/1"
+_USER_AGENT: Final = "media-hub/1"
 
 
 class Resolver(Protocol):
@@ -85,7 +85,7 @@ class Answer:
         return self._response.headers.get_filename()
 
     def read(self, size: int) -> bytes:
-        """The next `size` bytes of the body, fewer only at its end; Unavailable when it is cut off or takes too long."""
+        """The next `size` bytes of the body, fewer only at its end; Unavailable when it breaks off or drags on."""
         with _explained(self.target):
             data = self._response.read(size)
         if len(data) < size and self._response.length:
@@ -114,12 +114,15 @@ def exchange(
         connected = _connect(target, policy, resolver, tls, deadline)
     with closing(connected):
         with _explained(target):
-            connection = HTTPConnection(target.host, target.port)
+            connection, reader = HTTPConnection(target.host, target.port), _TimedReader(connected, deadline)
             # http.client needs no more of a socket than what _TimedSocket has.
-            connection.sock = cast(socket.socket, _TimedSocket(connected, deadline))
+            connection.sock = cast(socket.socket, _TimedSocket(connected, deadline, reader))
             all_headers = {"Host": target.authority, "User-Agent": _USER_AGENT, "Connection": "close", **headers}
             connection.request(method, target.path, body=body, headers=all_headers)
             response = connection.getresponse()
+        # http.client takes a head that breaks off for a whole one, and what follows for an empty body.
+        if reader.is_at_end:
+            raise Unavailable(f"{target.origin} closed the connection in the middle of its answer.")
         with closing(response):
             yield Answer(target, response)
 
@@ -133,8 +136,12 @@ def _connect(
     connected = _connect_first(addresses, target.port, deadline)
     if target.scheme == "http":
         return connected
-    connected.settimeout(deadline.wait_seconds())
-    return tls.wrap_socket(connected, server_hostname=target.host)
+    with ExitStack() as on_failure:
+        on_failure.callback(connected.close)
+        connected.settimeout(deadline.wait_seconds())
+        secured = tls.wrap_socket(connected, server_hostname=target.host)
+        on_failure.pop_all()
+        return secured
 
 
 def _connect_first(addresses: list[str], port: int, deadline: Deadline) -> socket.socket:
@@ -168,16 +175,17 @@ def _resolve(target: Target, resolver: Resolver, deadline: Deadline) -> list[str
 class _TimedSocket:
     """What http.client asks of a socket, with each operation limited to the time left. Its owner closes it."""
 
-    def __init__(self, connected: socket.socket, deadline: Deadline) -> None:
+    def __init__(self, connected: socket.socket, deadline: Deadline, reader: _TimedReader) -> None:
         self._socket = connected
         self._deadline = deadline
+        self._reader = reader
 
     def sendall(self, data: Buffer) -> None:
         self._socket.settimeout(self._deadline.wait_seconds())
         self._socket.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_TimedReader(self._socket, self._deadline))
+        return io.BufferedReader(self._reader)
 
     def close(self) -> None:
         pass
@@ -187,13 +195,16 @@ class _TimedReader(io.RawIOBase):
     def __init__(self, connected: socket.socket, deadline: Deadline) -> None:
         self._socket = connected
         self._deadline = deadline
+        self.is_at_end = False
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Buffer) -> int:
         self._socket.settimeout(self._deadline.wait_seconds())
-        return self._socket.recv_into(buffer)
+        size = self._socket.recv_into(buffer)
+        self.is_at_end = size == 0
+        return size
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import errno
 import re
 import ssl
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -23,12 +23,14 @@ import certifi
 
 from shared.connection import Answer, Deadline, Resolver, SystemResolver, exchange
 from shared.errors import JobError, ResourceExhausted, SourceMissing, SourceRefused, TooLarge, Unavailable
-from shared.guard import FetchPolicy, Target, check_url
+from shared.guard import MAX_URL_LENGTH, FetchPolicy, Target, check_url
 
 __all__ = ["Downloaded", "FetchPolicy", "GuardedClient", "Peek", "PostResult", "check_url"]
 
 _CHUNK_BYTES: Final = 2**18
 _MAX_NAME_LENGTH: Final = 255
+#: Storage services redirect to signed URLs, which are long.
+_MAX_REDIRECT_LENGTH: Final = 8192
 #: Of a webhook's answer: enough to let the receiver finish its sentence.
 _POST_ANSWER_BYTES: Final = 4096
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -79,7 +81,7 @@ class GuardedClient:
         """The first bytes, and what the server says of the rest. Errors as `download` has."""
         with self._get(url, self._deadline(timeout_seconds), {"Range": f"bytes=0-{limit_bytes - 1}"}) as answer:
             is_empty = answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
-            if not is_empty:
+            if not is_empty and answer.status != HTTPStatus.PARTIAL_CONTENT:
                 _check_status(answer)
             length = _whole_length(answer)
             self._check_size(answer, length)
@@ -124,14 +126,15 @@ class GuardedClient:
     @contextmanager
     def _get(self, url: str, deadline: Deadline, headers: Mapping[str, str]) -> Iterator[Answer]:
         """Follows redirects; each step is checked like the first."""
+        max_length = MAX_URL_LENGTH
         for _ in range(self._policy.max_redirects + 1):
-            target = check_url(url, self._policy)
+            target = check_url(url, self._policy, max_length=max_length)
             with self._exchange("GET", target, headers, None, deadline) as answer:
                 location = answer.header("location")
                 if answer.status not in _REDIRECTS or not location:
                     yield answer
                     return
-            url = target.join(location)
+            url, max_length = target.join(location), _MAX_REDIRECT_LENGTH
         raise SourceRefused(f"The URL redirects more than {self._policy.max_redirects} times.")
 
     @contextmanager
@@ -161,7 +164,7 @@ class GuardedClient:
 
 def _check_status(answer: Answer) -> None:
     status, origin = answer.status, answer.target.origin
-    if status in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT, HTTPStatus.NON_AUTHORITATIVE_INFORMATION):
+    if status in (HTTPStatus.OK, HTTPStatus.NON_AUTHORITATIVE_INFORMATION):
         return
     error: JobError
     if status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
@@ -203,10 +206,12 @@ def _retry_after(value: str) -> float | None:
 
 @contextmanager
 def _whole_or_nothing(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException as fault:
-        path.unlink(missing_ok=True)
-        if isinstance(fault, OSError) and fault.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise ResourceExhausted("There is no room left on the disk for the source.") from fault
-        raise
+    with ExitStack() as on_failure:
+        on_failure.callback(path.unlink, missing_ok=True)
+        try:
+            yield
+        except OSError as fault:
+            if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise ResourceExhausted("There is no room left on the disk for the source.") from fault
+            raise
+        on_failure.pop_all()

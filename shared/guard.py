@@ -21,6 +21,7 @@ _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 #: Everything RFC 3986 lets stand in a path or a query; the rest is percent-encoded.
 _SAFE: Final = "/%?:@!$&'()*+,;=~[]"
 _NAME: Final = re.compile(r"[a-z0-9_](?:[a-z0-9._-]{0,251}[a-z0-9_])?")
+_BRACKETED: Final = re.compile(r"\[[0-9A-Fa-f:.]+\](?::\d*)?")
 _NUMBER: Final = re.compile(r"\d+|0x[0-9a-f]*")
 #: Names that no public DNS answers (RFC 6761, RFC 6762, ICANN's .internal).
 _INSIDE: Final = ("localhost", "local", "internal")
@@ -80,19 +81,19 @@ class Target:
         return urljoin(self.origin + self.path, location.encode("latin-1", "replace").decode("utf-8", "replace"))
 
 
-def check_url(url: str, policy: FetchPolicy) -> Target:
+def check_url(url: str, policy: FetchPolicy, *, max_length: int = MAX_URL_LENGTH) -> Target:
     """Take a URL apart, without asking DNS; a name's addresses are checked by `check_address` when connecting.
 
     Raises SourceRefused for anything but a plain https URL to a public place.
     """
-    if len(url) > MAX_URL_LENGTH:
-        raise SourceRefused(f"The URL is longer than {MAX_URL_LENGTH} characters.")
+    if len(url) > max_length:
+        raise SourceRefused(f"The URL is longer than {max_length} characters.")
     if re.search(r"[\x00-\x1f\x7f]", url) or url != url.strip():
         raise SourceRefused("The URL holds control characters or begins or ends with a space.")
     try:
         parts = urlsplit(url)
         port = parts.port
-        host, is_address = _host(parts.hostname or "", is_bracketed="[" in parts.netloc)
+        host, is_address = _host(parts.hostname or "", parts.netloc)
     except ValueError as fault:
         raise SourceRefused("The URL has no valid host or port.") from fault
     if parts.scheme not in ("https", "http") or (parts.scheme == "http" and not policy.allow_loopback):
@@ -102,9 +103,8 @@ def check_url(url: str, policy: FetchPolicy) -> Target:
 
     path = quote(parts.path or "/", safe=_SAFE, errors="replace")
     query = f"?{quote(parts.query, safe=_SAFE, errors='replace')}" if parts.query else ""
-    target = Target(
-        parts.scheme, host, is_address, _DEFAULT_PORTS[parts.scheme] if port is None else port, path + query
-    )
+    port = _DEFAULT_PORTS[parts.scheme] if port is None else port
+    target = Target(parts.scheme, host, is_address, port, path + query)
     if is_address:
         check_address(target, host, policy)
     elif not policy.allow_loopback:
@@ -138,11 +138,11 @@ def _check_port(target: Target, policy: FetchPolicy) -> None:
         raise SourceRefused(f"{target.origin} is not on an allowed port.")
 
 
-def _host(text: str, *, is_bracketed: bool) -> tuple[str, bool]:
-    """The host in one form, and whether it is an address; every form that the resolver takes for one is (RFC 3493)."""
-    if is_bracketed:
-        if "%" in text:
-            raise ValueError("an address with a zone")
+def _host(text: str, netloc: str) -> tuple[str, bool]:
+    """The host in one form, and whether it is an address, as whatever a resolver takes for one is (RFC 3493)."""
+    if "[" in netloc:
+        if not _BRACKETED.fullmatch(netloc):
+            raise ValueError("not an IPv6 address")
         return str(IPv6Address(text)), True
     name = text.encode("idna").decode("ascii").lower().removesuffix(".")
     if _NUMBER.fullmatch(name.rpartition(".")[2]):

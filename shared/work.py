@@ -154,17 +154,21 @@ def _fetch(job: Job, services: Services, folder: Path, beat: Beat) -> Path:
     if total > shutil.disk_usage(folder).free:
         raise ResourceExhausted(f"the source has {total} bytes, more than this worker's disk has free")
 
-    def progress(received: int) -> None:
-        beat.report("fetch", 5 * min(1.0, received / total) if total else 0.0)
+    def progress(received: int, whole: int) -> None:
+        beat.report("fetch", 5 * min(1.0, received / whole) if whole else 0.0)
 
-    progress(0)
+    progress(0, total)
     if where := job.source.bucket_and_name:
-        services.objects.download(*where, path, generation=job.source.generation, on_bytes=progress)
+        services.objects.download(
+            *where, path, generation=job.source.generation, on_bytes=lambda received: progress(received, total)
+        )
         return path
-    fetched = services.http.download(job.source.uri, path, on_progress=progress)
+    fetched = services.http.download(
+        job.source.uri, path, on_progress=lambda received, whole: progress(received, whole or total)
+    )
     with path.open("rb") as file:
         head = file.read(classify.HEAD_BYTES)
-    facts = classify.classify(fetched.filename or "", fetched.content_type or "", head, fetched.size)
+    facts = classify.classify(fetched.filename, fetched.content_type, head, fetched.size)
     if facts.kind == "other":
         raise UnsupportedMedia(f"the URL gave {facts.found}, not media")
     return path.rename(path.with_suffix(f".{facts.file_type}"))

@@ -62,5 +62,5 @@ def _url(url: str, everything: Services) -> Inspected:
         raise
     except (RetryableError, PermanentError):
         return Inspected(Source(uri=url), classify.presume(name, None, None))
-    facts = classify.classify(peek.filename or name, peek.content_type or "", peek.first_bytes, peek.content_length)
+    facts = classify.classify(peek.name or name, peek.content_type, peek.first_bytes, peek.content_length)
     return Inspected(Source(uri=url), facts)

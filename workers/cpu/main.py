@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections.abc import Callable
 
 from shared import log
 from shared.errors import RetryableError
 from shared.media.process import MediaProcessor
 from shared.media.weights import model_folder
+from shared.processor import Processor
 from shared.services import services
 from shared.work import Verdict, Worker, attempt
 from workers.signals import stop_on_sigterm
@@ -17,7 +19,7 @@ from workers.signals import stop_on_sigterm
 _log = logging.getLogger(__name__)
 
 
-def main() -> int:
+def main(make_processor: Callable[..., Processor] = MediaProcessor) -> int:
     """Exit status 0 when nothing is left to do for this job, 1 when the queue must bring it again, 2 for bad usage."""
     started = time.monotonic()
     log.setup()
@@ -29,7 +31,7 @@ def main() -> int:
         return 2
     worker = Worker(
         services=everything,
-        processor=MediaProcessor(model=model_folder(settings.model, everything.objects), device="cpu"),
+        processor=make_processor(model=model_folder(settings.model, everything.objects), device="cpu"),
         name=settings.cloud_run_execution or settings.hostname,
         ends_at=started + settings.task_timeout_seconds,
         stop=stop,

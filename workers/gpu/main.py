@@ -10,13 +10,14 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from shared import log
 from shared.media.model import require_gpu
 from shared.media.process import MediaProcessor
 from shared.media.weights import model_folder
+from shared.processor import Processor
 from shared.pubsub import PubSubSubscription
 from shared.services import Services, services
 from shared.slots import Slot
@@ -27,7 +28,7 @@ from workers.signals import stop_on_sigterm
 _log = logging.getLogger(__name__)
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], make_processor: Callable[..., Processor] = MediaProcessor) -> int:
     """Exit status 0: the queue was drained; what became of the jobs is in their records."""
     if list(arguments) not in (["drain"], ["serve"]):
         print(__doc__, file=sys.stderr)  # noqa: T201
@@ -41,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     if settings.require_gpu:
         require_gpu()
     with _slot(everything, stop):
-        processor = MediaProcessor(model=model_folder(settings.model, everything.objects), device=settings.device)
+        processor = make_processor(model=model_folder(settings.model, everything.objects), device=settings.device)
         worker = Worker(
             services=everything,
             processor=processor,

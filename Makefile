@@ -1,0 +1,60 @@
+# Everything a developer types. `make` alone lists the targets.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+FILE ?=
+
+.PHONY: help setup demo up test check fmt lock bench clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+
+setup: .venv/.ready .cache/.ready ## the virtual environment, pinned dependencies, model and demo recording
+
+.venv/.ready: requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
+	@echo "setting up .venv (pinned, some 400 MB) …" >&2
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt >&2
+	@touch $@
+
+.cache/.ready: .venv/.ready local/assets.py local/demo_video.py
+	@echo "fetching the speech model and the demo's recording (some 95 MB) …" >&2
+	@$(BIN)/python -m local.assets >&2
+	@touch $@
+
+demo: setup ## the main job, end to end: bucket, function, queue, worker, transcript and pictures (FILE=path takes any file)
+	@$(BIN)/python -m local demo $(if $(FILE),"$(FILE)")
+
+up: setup ## keep a local cloud running; prints URLs, ports and the API key
+	@$(BIN)/python -m local up
+
+test: setup ## all tests, against real emulators and real media
+	@$(BIN)/python -m pytest
+
+check: setup ## ruff, mypy --strict, the wiring tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict main.py functions workers shared local hubctl bench
+	$(BIN)/python -m pytest -q tests/wiring
+
+fmt: setup ## format and mend what ruff can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## measure; results go to build/bench/*.json
+	@$(BIN)/python -m bench
+
+COMPILE := uv pip compile --quiet --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
+lock: ## compile the pinned requirements (needs uv)
+	$(COMPILE) requirements.in -o requirements.txt
+	for worker in cpu gpu; do \
+	  { echo "-r ../../requirements.txt"; $(COMPILE) workers/$$worker/requirements.in; } > workers/$$worker/requirements.tmp; \
+	  mv workers/$$worker/requirements.tmp workers/$$worker/requirements.txt; \
+	done
+	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+
+clean: ## remove what setup, demo and tests have made
+	rm -rf .venv .cache build .mypy_cache .ruff_cache .pytest_cache

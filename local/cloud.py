@@ -1,0 +1,183 @@
+"""The whole cloud on one machine: emulators, stand-ins, functions, workers; nothing of it outlives the block."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from local.autoscaler import Autoscaler
+from local.jobs import CloudRunJobs, LocalJob
+
+from local import eventarc, functions, metrics, provision, pubsub, storage
+from local.functions import ROOT, python_environment
+from local.ports import Ports
+from local.processes import Child, Processes
+from local.profile import PROJECT, REGION, UPLOADS, Endpoints, Profile, environment
+from local.scheduler import Scheduler
+from local.tasks import CloudTasks
+from shared import settings
+from shared.resources import Resources, declared
+from shared.routing import Destination
+from shared.services import Services, build
+
+_log = logging.getLogger(__name__)
+
+RUNS: Final = ROOT / "build" / "local"
+
+
+@dataclass(frozen=True)
+class LocalCloud:
+    """A running local cloud: how to talk to it, and what tests need to break it."""
+
+    profile: Profile
+    endpoints: Endpoints
+    environment: dict[str, str]
+    #: Clients of this cloud, built as its functions build theirs.
+    services: Services
+    jobs: CloudRunJobs
+    tasks: CloudTasks
+    processes: Processes
+    children: dict[str, Child]
+    logs: Path
+
+    @property
+    def url(self) -> str:
+        """The API's base URL."""
+        return self.endpoints.function("ingest")
+
+
+@contextmanager
+def local_cloud(profile: Profile) -> Iterator[LocalCloud]:
+    """Start everything, in parallel where it can be; stop everything at the end, whatever happened.
+
+    Raises MissingTool, StartFailed. Logs are kept when the block ends with an error.
+    """
+    RUNS.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="cloud-", dir=RUNS))
+    try:
+        with ExitStack() as stack:
+            yield _start(profile, folder, stack)
+    except BaseException:
+        shutil.rmtree(folder / "storage", ignore_errors=True)
+        raise
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(profile: Profile, folder: Path, stack: ExitStack) -> LocalCloud:
+    resources = profile.fitted(declared())
+    ports = stack.enter_context(Ports())
+    processes = stack.enter_context(Processes())
+    endpoints = _endpoints(ports, resources)
+    env = environment(profile, endpoints)
+    logs = folder / "logs"
+    tasks = CloudTasks(port=endpoints.tasks)
+    stack.callback(tasks.close)
+    children = {
+        name: functions.start(
+            processes, name, each, port=endpoints.functions[name], environment=env, log=logs / f"{name}.log"
+        )
+        for name, each in resources.functions.items()
+    }
+    provision.create_queues(resources, endpoints)
+    with ThreadPoolExecutor() as pool:
+        emulator = pool.submit(_start_emulators, processes, resources, endpoints, env, folder)
+        for name, child in children.items():
+            functions.wait_until_ready(child, endpoints.functions[name])
+        children |= emulator.result()
+    provision.create_subscriptions(resources, endpoints, frozenset(settings.parse(env).gpu_file_types))
+    jobs = CloudRunJobs(
+        processes, [_job(name, resources, profile, env) for name in resources.jobs], logs=logs, port=endpoints.jobs
+    )
+    stack.callback(jobs.close)
+    services = build(settings.parse(env))
+    shim = eventarc.Eventarc(endpoints.function("on_upload"), buckets=frozenset({UPLOADS}), port=endpoints.eventarc)
+    stack.callback(shim.close)
+    _serve_metrics(endpoints, services, stack)
+    sweep = resources.scheduler["sweep"]
+    stack.enter_context(Scheduler(f"{endpoints.function(sweep.calls)}{sweep.path}", every=profile.sweep_every))
+    if profile.enable_gke_route:
+        _start_gke(profile, processes, services, env, logs, stack)
+    return LocalCloud(profile, endpoints, env, services, jobs, tasks, processes, children, logs)
+
+
+def _endpoints(ports: Ports, resources: Resources) -> Endpoints:
+    return Endpoints(
+        pubsub=ports.take(),
+        storage=ports.take(),
+        tasks=ports.take(),
+        jobs=ports.take(),
+        metrics=ports.take(),
+        eventarc=ports.take(),
+        functions={name: ports.take() for name in resources.functions},
+    )
+
+
+def _start_emulators(
+    processes: Processes, resources: Resources, endpoints: Endpoints, env: dict[str, str], folder: Path
+) -> dict[str, Child]:
+    logs = folder / "logs"
+    emulator = pubsub.start(processes, port=endpoints.pubsub, log=logs / "pubsub.log")
+    provision.create_topics(resources, endpoints)
+    server = storage.start(
+        processes,
+        port=endpoints.storage,
+        data_dir=folder / "storage",
+        log=logs / "storage.log",
+        project=PROJECT,
+        event_topic=provision.EVENTS_TOPIC,
+        pubsub_port=endpoints.pubsub,
+    )
+    provision.create_buckets(endpoints)
+    return {"pubsub": emulator, "storage": server}
+
+
+def _job(name: str, resources: Resources, profile: Profile, env: dict[str, str]) -> LocalJob:
+    declared_job = resources.jobs[name]
+    command = profile.commands.get(name, declared_job.command)
+    return LocalJob(
+        name=f"projects/{PROJECT}/locations/{REGION}/jobs/nca-toolkit-{name}-job",
+        argv=(sys.executable, *command[1:]),
+        env={**python_environment(), **env},
+        timeout_s=declared_job.task_timeout,
+        max_retries=declared_job.max_retries,
+        cwd=ROOT,
+    )
+
+
+def _serve_metrics(endpoints: Endpoints, services: Services, stack: ExitStack) -> None:
+    server = metrics.server(endpoints.metrics, partial(metrics.backlog, services.store, Destination.GPU))
+    thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
+    thread.start()
+
+    def close() -> None:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    stack.callback(close)
+
+
+def _start_gke(
+    profile: Profile, processes: Processes, services: Services, env: dict[str, str], logs: Path, stack: ExitStack
+) -> None:
+    autoscaler = Autoscaler(
+        processes,
+        argv=(sys.executable, "-m", "workers.gpu", "serve"),
+        env={**python_environment(), **env},
+        logs=logs,
+        cwd=ROOT,
+        backlog=partial(metrics.backlog, services.store, Destination.GKE),
+        target=profile.gke_target,
+        most=profile.gke_max_runners,
+    )
+    stack.callback(autoscaler.close)

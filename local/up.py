@@ -1,0 +1,53 @@
+"""python -m local up: keep a local cloud running until Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from argparse import Namespace
+
+from rich.console import Console
+
+from local.assets import ensure_assets
+from local.cloud import LocalCloud, local_cloud
+from local.profile import PROJECT, REGION, UPLOADS, Profile
+
+
+def up(arguments: Namespace) -> int:
+    console = Console()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    profile = Profile(
+        model=arguments.model or ensure_assets().model,
+        enable_gke_route=arguments.gke,
+        max_gpu_executions=arguments.gpu_slots,
+        **({"api_key": arguments.key} if arguments.key else {}),
+    )
+    with local_cloud(profile) as cloud:
+        _describe(cloud, console)
+        stop.wait()
+        console.print("stopping …")
+    return 0
+
+
+def _describe(cloud: LocalCloud, console: Console) -> None:
+    ends = cloud.endpoints
+    lines = [
+        "",
+        "The local cloud is up; Ctrl-C stops it. In another terminal:",
+        "",
+        f"  export HUB_URL={cloud.url}",
+        f"  export HUB_API_KEY={cloud.profile.api_key}",
+        "",
+        f"  API            {cloud.url}/openapi.json",
+        f"  uploads        gs://{UPLOADS} at {ends.url(ends.storage)}",
+        f"  Pub/Sub        127.0.0.1:{ends.pubsub} (project {PROJECT})",
+        f"  Cloud Tasks    127.0.0.1:{ends.tasks} (location {REGION})",
+        f"  Cloud Run Jobs 127.0.0.1:{ends.jobs}",
+        *(f"  {name:<14} {ends.function(name)}" for name in ends.functions if name != "ingest"),
+        f"  logs           {cloud.logs}",
+        "",
+    ]
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,54 @@
+"""The files a job leaves behind."""
+
+from __future__ import annotations
+
+import errno
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from shared.errors import ResourceExhausted
+
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """One result file: its path inside the job's folder, and what it holds."""
+
+    name: str
+    content_type: str
+
+
+class ArtifactFolder:
+    """Writes artifacts below one folder and remembers them in order."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._written: list[Artifact] = []
+
+    @property
+    def written(self) -> tuple[Artifact, ...]:
+        """All artifacts so far."""
+        return tuple(self._written)
+
+    def write_bytes(self, name: str, data: bytes, content_type: str) -> None:
+        """Write one file; raises ResourceExhausted when the disk is full."""
+        path = self._folder / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        except OSError as error:
+            if error.errno in _NO_ROOM:
+                raise ResourceExhausted(f"no room left on the disk for {name}") from error
+            raise
+        self._written.append(Artifact(name, content_type))
+
+    def write_text(self, name: str, text: str, content_type: str) -> None:
+        """Write one UTF-8 text file."""
+        self.write_bytes(name, text.encode(), content_type)
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write one JSON file, for programs and for people."""
+        self.write_text(name, json.dumps(value, ensure_ascii=False, indent=2) + "\n", "application/json")

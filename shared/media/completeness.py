@@ -1,0 +1,149 @@
+"""Does the file hold all it declares? Half a recording must never pass for a whole one.
+
+A container that states its length keeps stating it when the upload was cut off, and libav ends such a file like any
+other. So the last seconds are looked up: where they are missing, all packets are read to learn where the file ends.
+Files that state no length, or only an estimate (a plain MP3, MPEG-TS, a streamed WAV), are whole by definition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import av
+from av import FFmpegError
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
+
+from shared.errors import ProcessingFailed
+from shared.media import boxes, lengths
+from shared.media.container import duration_seconds, is_cover_art, open_media, seconds, start_seconds
+
+#: Demuxers whose files state their length exactly; those of MP4 state it for each stream.
+_EXACT: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
+_STATED: Final = _EXACT | {"matroska,webm", "avi", "flac", "wav", "w64", "aiff", "caf", "au", "asf", "flv", "mxf"}
+_TAIL_SECONDS: Final = 5.0
+
+#: What may be missing: a stream's last packet may be long, headers are rounded, encoders pad.
+_SLACK_SECONDS: Final = 2.0
+_SLACK_SHARE: Final = 0.05
+_MOST_SLACK_SECONDS: Final = 30.0
+#: The same, when the file's own structure proves the cut.
+_PROVEN_SLACK_SECONDS: Final = 0.5
+
+
+@dataclass(slots=True)
+class _Reach:
+    """How far the packets go, in seconds from the start of the file, for each stream; and why reading ended."""
+
+    ends: dict[int, float] = field(default_factory=dict)
+    error: FFmpegError | None = None
+
+    @property
+    def end(self) -> float:
+        return max(self.ends.values(), default=0.0)
+
+
+def require_whole(source: Path, progress: Callable[[float], None]) -> float:
+    """The file's real length in seconds; reads all of it only when the file does not say, or says more than it has.
+
+    Raises ProcessingFailed: `truncated` when more than a little is missing, `empty_media` when nothing is there.
+    """
+    with open_media(source) as container:
+        declared = _declared(container, source)
+        if declared:
+            length = max(declared.values())
+            tail = _read(container, progress, start=max(length - _TAIL_SECONDS, 0.0))
+            if not _missing(declared, tail, slack=_SLACK_SECONDS / 4):
+                return max(length, tail.end)
+    with open_media(source) as container:
+        reach = _read(container, progress)
+    if not reach.ends:
+        raise ProcessingFailed("the file has headers but no sound and no pictures", code="empty_media")
+    if declared:
+        _judge(source, declared, reach)
+    return reach.end
+
+
+def _judge(source: Path, declared: dict[int | None, float], reach: _Reach) -> None:
+    longest = max(declared.values())
+    flaw = boxes.flaw(source)
+    slack = min(max(_SLACK_SECONDS, _SLACK_SHARE * longest), _MOST_SLACK_SECONDS)
+    missing = _missing(declared, reach, slack=_PROVEN_SLACK_SECONDS if flaw else slack)
+    if missing is None:
+        return
+    stated, reached = missing
+    said = f" ({reach.error.strerror})" if reach.error else f" ({flaw})" if flaw else ""
+    raise ProcessingFailed(
+        f"the file is truncated: it declares {stated:.1f} s but its content stops at {reached:.1f} s{said}",
+        code="truncated",
+    )
+
+
+def _missing(declared: dict[int | None, float], reach: _Reach, *, slack: float) -> tuple[float, float] | None:
+    """The stated and the real end of what falls short most, or None."""
+    pairs = [(end, reach.end if index is None else reach.ends.get(index, 0.0)) for index, end in declared.items()]
+    stated, reached = max(pairs, key=lambda pair: pair[0] - pair[1])
+    return (stated, reached) if stated - reached > slack else None
+
+
+def _declared(container: InputContainer, source: Path) -> dict[int | None, float]:
+    """Where each stream says it ends, or the whole file (None); nothing where no exact length is stated."""
+    kind = container.format.name
+    length = duration_seconds(container) or 0.0
+    if kind in _EXACT and (ends := _stream_ends(container, length)):
+        return ends
+    if kind in _STATED or (kind == "mp3" and lengths.states_mp3_length(source)):
+        length = max(length, lengths.stated_seconds(source) or 0.0)
+        return {None: length} if length else {}
+    return {}
+
+
+def _stream_ends(container: InputContainer, length: float) -> dict[int | None, float]:
+    origin = start_seconds(container)
+    ends: dict[int | None, float] = {}
+    for stream in _timed(container):
+        lasts = seconds(stream.duration, stream.time_base)
+        if lasts:
+            begins = (seconds(stream.start_time, stream.time_base) or 0.0) - origin
+            ends[stream.index] = min(begins + lasts, length)
+    return ends
+
+
+def _timed(container: InputContainer) -> list[Stream]:
+    streams: list[Stream] = [*container.streams.audio, *container.streams.video]
+    return [stream for stream in streams if not is_cover_art(stream)]
+
+
+def _read(container: InputContainer, progress: Callable[[float], None], *, start: float = 0.0) -> _Reach:
+    """Demux, without decoding, from `start` to the end."""
+    reach = _Reach()
+    origin = start_seconds(container)
+    length = duration_seconds(container)
+    try:
+        if start:
+            container.seek(round((origin + start) * av.time_base))
+        for packet in container.demux(_timed(container)):
+            moment = packet.pts if packet.pts is not None else packet.dts
+            if moment is None:
+                if not packet.size:
+                    continue
+                end = reach.ends.get(packet.stream.index, 0.0) + _step(packet)
+            else:
+                end = float((moment + (packet.duration or 0)) * packet.time_base) - origin
+            reach.ends[packet.stream.index] = max(end, reach.ends.get(packet.stream.index, 0.0))
+            progress(end / length if length else 0.0)
+    except FFmpegError as error:
+        reach.error = error
+    return reach
+
+
+def _step(packet: Packet[Stream]) -> float:
+    """Seconds that a packet without a time stands for (raw video has none)."""
+    if packet.duration and packet.time_base:
+        return float(packet.duration * packet.time_base)
+    rate = packet.stream.average_rate
+    return float(1 / rate) if rate else 0.0

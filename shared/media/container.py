@@ -1,0 +1,130 @@
+"""Opening a media file, and which of its streams count.
+
+The content decides what a file is: it is opened without its name, by demuxers that read nothing but this file
+(a playlist that somebody uploads as `a.mp4` must not make this machine open other files or addresses).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import av
+from av import FFmpegError
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition, Stream
+from av.video.stream import VideoStream
+
+from shared.errors import JobError, ProcessingFailed, ResourceExhausted
+from shared.media import boxes
+
+#: Self-contained formats. Left out on purpose: hls, dash, concat, sdp, image2 and whatever else opens other files.
+_DEMUXERS: Final = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,asf,flv,mxf,gxf,ogg,nut,rm,dv,ivf,wtv,"
+    "h264,hevc,av1,obu,m4v,mpegvideo,mjpeg,h263,vc1,yuv4mpegpipe,"
+    "mp3,aac,flac,wav,w64,aiff,au,caf,ac3,eac3,dts,amr,amrnb,amrwb,ape,wv,tta,tak,mpc,mpc8,truehd,loas,voc,qcp,"
+    "gif,apng,webp,webp_anim,jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,jpegxl_anim,j2k_pipe,"
+    "psd_pipe,qoi_pipe,ppm_pipe,pgm_pipe,pam_pipe"
+)
+_BUFFER_BYTES: Final = 256 * 1024
+
+
+@contextmanager
+def decoder_errors(doing: str) -> Iterator[None]:
+    """Turn what libav raises into the project's errors; `doing` begins the sentence ("decoding the audio")."""
+    try:
+        yield
+    except FFmpegError as error:
+        raise as_failure(doing, error) from error
+
+
+def as_failure(doing: str, error: FFmpegError) -> JobError:
+    """ProcessingFailed with libav's last words, or ResourceExhausted when memory ran out."""
+    if isinstance(error, MemoryError):
+        return ResourceExhausted(f"{doing}: out of memory")
+    said = error.log[2].strip() if error.log else error.strerror  # type: ignore[misc]
+    return ProcessingFailed(f"{doing} failed: {said}", code="undecodable")
+
+
+@contextmanager
+def open_media(source: Path) -> Iterator[InputContainer]:
+    """Open a file for reading.
+
+    Raises ProcessingFailed (`empty_file`, `undecodable`, `no_media`) and says what is wrong with the file.
+    """
+    if source.stat().st_size == 0:
+        raise ProcessingFailed("the file is empty (0 bytes)", code="empty_file")
+    with source.open("rb") as file:
+        try:
+            container = av.open(
+                _Nameless(file),
+                mode="r",
+                options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "none"},
+                metadata_errors="replace",
+                buffer_size=_BUFFER_BYTES,
+            )
+        except FFmpegError as error:
+            if flaw := boxes.flaw(source):
+                raise ProcessingFailed(f"{flaw} ({error.strerror})", code="undecodable") from error
+            raise as_failure("opening the file", error) from error
+        with container:
+            if not any(stream.type in ("audio", "video") for stream in container.streams):
+                raise ProcessingFailed("the file holds no audio and no video", code="no_media")
+            yield container
+
+
+class _Nameless:
+    """A file without its name, from which libav would guess (image sequences, for one)."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read = file.read
+        self.seek = file.seek
+        self.tell = file.tell
+
+
+def best_video(container: InputContainer) -> VideoStream | None:
+    """The moving picture ffmpeg would choose: the default one, then the largest; never cover art."""
+    streams = [s for s in container.streams.video if s.codec_context is not None and not is_cover_art(s)]
+    return max(streams, key=lambda s: (_is_default(s), s.codec_context.width * s.codec_context.height), default=None)
+
+
+def best_audio(container: InputContainer) -> AudioStream | None:
+    """The sound ffmpeg would choose: the default one, then the most channels."""
+    streams = [s for s in container.streams.audio if s.codec_context is not None]
+    return max(streams, key=lambda s: (_is_default(s), s.codec_context.channels), default=None)
+
+
+def is_cover_art(stream: Stream) -> bool:
+    """Whether this is a picture attached to a recording, not a video."""
+    return bool(stream.disposition & Disposition.attached_pic)
+
+
+def is_image(container: InputContainer) -> bool:
+    """Whether this is one still picture, not a recording."""
+    if container.streams.audio:
+        return False
+    stream = best_video(container)
+    return container.format.name.endswith("_pipe") or (stream is not None and stream.frames == 1)
+
+
+def start_seconds(container: InputContainer) -> float:
+    """Where the file's own clock begins; times given to people count from here."""
+    return (container.start_time or 0) / av.time_base
+
+
+def duration_seconds(container: InputContainer) -> float | None:
+    """What the container says of its length, or None when it says nothing (a live recording, say)."""
+    return container.duration / av.time_base if container.duration and container.duration > 0 else None
+
+
+def seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
+    """A time in a stream's ticks as seconds."""
+    return None if ticks is None or time_base is None else float(ticks * time_base)
+
+
+def _is_default(stream: AudioStream | VideoStream) -> bool:
+    return bool(stream.disposition & Disposition.default)

@@ -1,0 +1,102 @@
+"""From a decoded frame to a picture as people should see it: upright, in its right shape, in RGB."""
+
+from __future__ import annotations
+
+import io
+import math
+import struct
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from av.sidedata.sidedata import SideData
+from av.video.frame import VideoFrame
+from av.video.reformatter import Colorspace
+from PIL import Image
+
+_JPEG_QUALITY: Final = 85
+_MATRIX: Final = struct.Struct("=9i")
+_UNSPECIFIED: Final = 2  # AVCOL_SPC_UNSPECIFIED
+_HIGH_DEFINITION: Final = 720
+#: Clockwise degrees to Pillow's, which are counter-clockwise.
+_TURNS: Final = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """How a player must turn a picture before showing it."""
+
+    #: Clockwise degrees: 0, 90, 180 or 270.
+    rotation: int = 0
+    #: Mirrored left to right, before the rotation.
+    is_mirrored: bool = False
+
+    @property
+    def swaps_sides(self) -> bool:
+        """Whether width becomes height."""
+        return self.rotation in (90, 270)
+
+
+def orientation(frame: VideoFrame) -> Orientation:
+    """What the frame's display matrix says (phones record upright pictures this way).
+
+    The layout is libavutil/display.h's: nine 32-bit integers, row by row, applied to row vectors, y downwards.
+    """
+    try:
+        matrix = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV 18 does not know every kind of side data that FFmpeg 8 puts on a JPEG with EXIF
+        return Orientation(rotation=-frame.rotation % 360)
+    if not isinstance(matrix, SideData) or matrix.buffer_size < _MATRIX.size:
+        return Orientation()
+    a, b, _, c, d, *_ = _MATRIX.unpack(bytes(matrix)[: _MATRIX.size])
+    is_mirrored = a * d - b * c < 0
+    angle = math.degrees(math.atan2(-b, -a) if is_mirrored else math.atan2(b, a))
+    return Orientation(rotation=round(angle / 90) * 90 % 360, is_mirrored=is_mirrored)
+
+
+def display_size(width: int, height: int, aspect: Fraction | None, turned: Orientation) -> tuple[int, int]:
+    """Width and height as shown, with square pixels and upright."""
+    if aspect is not None and aspect > 0:
+        width = max(round(width * aspect), 1)
+    return (height, width) if turned.swaps_sides else (width, height)
+
+
+def thumbnail(frame: VideoFrame, aspect: Fraction | None, longest_width: int) -> Image.Image:
+    """The frame as shown, at most this wide, never enlarged, with even sides.
+
+    `aspect` is the pixels' own (sample aspect ratio); transparent parts become white.
+    """
+    turned = orientation(frame)
+    shown = display_size(frame.width, frame.height, aspect, turned)
+    scale = min(longest_width / shown[0], 1.0)
+    width, height = (max(int(side * scale + 0.5) // 2 * 2, 2) for side in shown)
+    size = (height, width) if turned.swaps_sides else (width, height)
+    picture = _to_rgb(frame, size)
+    if turned.is_mirrored:
+        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+    turn = _TURNS.get(turned.rotation)
+    return picture if turn is None else picture.transpose(turn)
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """The picture as a JPEG file."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def _to_rgb(frame: VideoFrame, size: tuple[int, int]) -> Image.Image:
+    has_alpha = any(component.is_alpha for component in frame.format.components) or frame.format.name == "pal8"
+    scaled = frame.reformat(
+        *size, format="rgba" if has_alpha else "rgb24", src_colorspace=_colorspace(frame), interpolation="BICUBIC"
+    )
+    picture = Image.fromarray(scaled.to_ndarray())
+    if not has_alpha:
+        return picture
+    return Image.alpha_composite(Image.new("RGBA", size, "white"), picture).convert("RGB")
+
+
+def _colorspace(frame: VideoFrame) -> Colorspace | None:
+    """What players assume for high definition that does not say; swscale would take the one of old television."""
+    is_unsaid = frame.colorspace == _UNSPECIFIED and not frame.format.is_rgb
+    return Colorspace.ITU709 if is_unsaid and frame.height >= _HIGH_DEFINITION else None
