@@ -12,14 +12,16 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Final
 
-from local.autoscaler import Autoscaler
-from local.jobs import CloudRunJobs, LocalJob
-
-from local import eventarc, functions, metrics, provision, pubsub, storage
+from local import functions, metrics, provision, pubsub, storage
+from local.autoscaler import Autoscaler, Scale
+from local.eventarc import EventarcShim, Trigger
+from local.execution import LocalJob
 from local.functions import ROOT, python_environment
+from local.jobs import CloudRunJobs
 from local.ports import Ports
 from local.processes import Child, Processes
 from local.profile import PROJECT, REGION, UPLOADS, Endpoints, Profile, environment
@@ -80,8 +82,7 @@ def _start(profile: Profile, folder: Path, stack: ExitStack) -> LocalCloud:
     endpoints = _endpoints(ports, resources)
     env = environment(profile, endpoints)
     logs = folder / "logs"
-    tasks = CloudTasks(port=endpoints.tasks)
-    stack.callback(tasks.close)
+    tasks = stack.enter_context(CloudTasks(port=endpoints.tasks))
     children = {
         name: functions.start(
             processes, name, each, port=endpoints.functions[name], environment=env, log=logs / f"{name}.log"
@@ -95,13 +96,18 @@ def _start(profile: Profile, folder: Path, stack: ExitStack) -> LocalCloud:
             functions.wait_until_ready(child, endpoints.functions[name])
         children |= emulator.result()
     provision.create_subscriptions(resources, endpoints, frozenset(settings.parse(env).gpu_file_types))
-    jobs = CloudRunJobs(
-        processes, [_job(name, resources, profile, env) for name in resources.jobs], logs=logs, port=endpoints.jobs
+    jobs = stack.enter_context(
+        CloudRunJobs(
+            processes,
+            project=PROJECT,
+            region=REGION,
+            jobs=[_job(name, resources, profile, env) for name in resources.jobs],
+            log_dir=logs,
+            port=endpoints.jobs,
+        )
     )
-    stack.callback(jobs.close)
     services = build(settings.parse(env))
-    shim = eventarc.Eventarc(endpoints.function("on_upload"), buckets=frozenset({UPLOADS}), port=endpoints.eventarc)
-    stack.callback(shim.close)
+    stack.enter_context(EventarcShim([Trigger(UPLOADS, endpoints.function("on_upload"))], port=endpoints.eventarc))
     _serve_metrics(endpoints, services, stack)
     sweep = resources.scheduler["sweep"]
     stack.enter_context(Scheduler(f"{endpoints.function(sweep.calls)}{sweep.path}", every=profile.sweep_every))
@@ -145,7 +151,7 @@ def _job(name: str, resources: Resources, profile: Profile, env: dict[str, str])
     declared_job = resources.jobs[name]
     command = profile.commands.get(name, declared_job.command)
     return LocalJob(
-        name=f"projects/{PROJECT}/locations/{REGION}/jobs/nca-toolkit-{name}-job",
+        name=f"nca-toolkit-{name}-job",
         argv=(sys.executable, *command[1:]),
         env={**python_environment(), **env},
         timeout_s=declared_job.task_timeout,
@@ -170,14 +176,14 @@ def _serve_metrics(endpoints: Endpoints, services: Services, stack: ExitStack) -
 def _start_gke(
     profile: Profile, processes: Processes, services: Services, env: dict[str, str], logs: Path, stack: ExitStack
 ) -> None:
-    autoscaler = Autoscaler(
-        processes,
-        argv=(sys.executable, "-m", "workers.gpu", "serve"),
-        env={**python_environment(), **env},
-        logs=logs,
-        cwd=ROOT,
-        backlog=partial(metrics.backlog, services.store, Destination.GKE),
-        target=profile.gke_target,
-        most=profile.gke_max_runners,
-    )
-    stack.callback(autoscaler.close)
+    pods = count(1)
+
+    def start_pod() -> Child:
+        name = f"gpu-runner-{next(pods)}"
+        argv = (sys.executable, "-m", "workers.gpu", "serve")
+        pod_env = {**python_environment(), **env, "HOSTNAME": name}
+        return processes.start(argv, env=pod_env, log=logs / f"{name}.log", name=name, cwd=ROOT)
+
+    scale = Scale(target=profile.gke_target, maximum=profile.gke_max_runners, grace_s=10, cooldown_s=profile.idle)
+    backlog = partial(metrics.backlog, services.store, Destination.GKE)
+    stack.enter_context(Autoscaler(scale, backlog=backlog, start_pod=start_pod))

@@ -35,10 +35,10 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """Which bucket's finished uploads go to which function."""
+    """Which bucket's finished uploads go to which function (its URL)."""
 
     bucket: str
-    url: str
+    function: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +101,14 @@ class Notification:
 
 
 class EventarcShim:
-    """Receives pushes on a loopback port (0: any), each in a thread of its own."""
+    """Receives pushes on a loopback port (0: any), each in a thread of its own, and posts to the triggers' functions.
+
+    `timeout_s` is how long a function may take to answer.
+    """
 
     def __init__(self, triggers: Iterable[Trigger], *, port: int = 0, timeout_s: float = 60.0) -> None:
         self._triggers = tuple(triggers)
-        self._functions = httpx.Client(timeout=timeout_s, trust_env=False)
+        self._client = httpx.Client(timeout=timeout_s, limits=httpx.Limits(max_connections=None), trust_env=False)
         self._server = _Server((LOOPBACK, port), self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="eventarc")
         self._thread.start()
@@ -116,18 +119,18 @@ class EventarcShim:
         return f"http://{LOOPBACK}:{self._server.server_address[1]}/"
 
     def deliver(self, notification: Notification) -> bool:
-        """Post to every trigger it matches; False when one of them did not take it."""
+        """Post to every trigger it matches; False when one of the functions did not take it."""
         if notification.event_type != "OBJECT_FINALIZE":
             return True
         matching = [trigger for trigger in self._triggers if trigger.bucket == notification.bucket]
-        return all([self._post(trigger.url, notification) for trigger in matching])
+        return all([self._post(trigger.function, notification) for trigger in matching])
 
     def close(self) -> None:
         """Stop receiving."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
-        self._functions.close()
+        self._client.close()
 
     def __enter__(self) -> Self:
         return self
@@ -137,18 +140,15 @@ class EventarcShim:
     ) -> None:
         self.close()
 
-    def _post(self, url: str, notification: Notification) -> bool:
+    def _post(self, function: str, notification: Notification) -> bool:
         data = json.dumps(notification.storage_object()).encode()
         try:
-            response = self._functions.post(url, content=data, headers=notification.headers())
-        except httpx.TransportError as error:
-            return self._refused(notification, repr(error))
-        return response.is_success or self._refused(notification, f"HTTP {response.status_code}")
-
-    def _refused(self, notification: Notification, reason: str) -> bool:
-        extra = {"event": "local_eventarc.refused", "message_id": notification.message_id}
-        _log.warning("event not taken, to be delivered again: %s", reason, extra=extra)
-        return False
+            self._client.post(function, content=data, headers=notification.headers()).raise_for_status()
+        except httpx.HTTPError as error:
+            extra = {"event": "local_eventarc.not_taken", "message_id": notification.message_id}
+            _log.warning("event not taken, to be delivered again: %r", error, extra=extra)
+            return False
+        return True
 
 
 class _Server(ThreadingTCPServer):

@@ -51,8 +51,9 @@ class JobExecution:
     """Runs from the moment it is made; its log is one file for all its tasks."""
 
     def __init__(self, name: str, job: LocalJob, processes: Processes, *, log: Path, grace_s: float = GRACE_S) -> None:
-        #: Short: the job's name and five letters.
+        #: Full: `projects/P/locations/L/jobs/NAME/executions/NAME-abcde`.
         self.name = name
+        self.short_name = name.rpartition("/")[2]
         self.job = job
         self.log = log
         self.created = datetime.now(UTC)
@@ -63,7 +64,8 @@ class JobExecution:
         self._tasks = [_Task(index) for index in range(job.task_count)]
         self._lock = threading.Lock()
         self._threads = [
-            threading.Thread(target=self._run, args=(task,), name=f"{name}-task{task.index}") for task in self._tasks
+            threading.Thread(target=self._run, args=(task,), name=f"{self.short_name}-task{task.index}")
+            for task in self._tasks
         ]
         for thread in self._threads:
             thread.start()
@@ -107,11 +109,12 @@ class JobExecution:
         state: TaskState = "failed"
         for attempt in range(self.job.max_retries + 1):
             task.retries = attempt
-            if self._attempt(task, attempt):
-                state = "succeeded"
-                break
+            succeeded = self._attempt(task, attempt)
             if self._cancelled.is_set():
                 state = "cancelled"
+                break
+            if succeeded:
+                state = "succeeded"
                 break
         with self._lock:
             task.state = state
@@ -122,7 +125,7 @@ class JobExecution:
         env = {
             **self.job.env,
             "CLOUD_RUN_JOB": self.job.name,
-            "CLOUD_RUN_EXECUTION": self.name,
+            "CLOUD_RUN_EXECUTION": self.short_name,
             "CLOUD_RUN_TASK_INDEX": str(task.index),
             "CLOUD_RUN_TASK_COUNT": str(self.job.task_count),
             "CLOUD_RUN_TASK_ATTEMPT": str(attempt),
@@ -132,7 +135,7 @@ class JobExecution:
                 return False
             try:
                 task.child = self._processes.start(
-                    [*self.job.argv, *self.job.args], env=env, log=self.log, name=self.name, cwd=self.job.cwd
+                    [*self.job.argv, *self.job.args], env=env, log=self.log, name=self.short_name, cwd=self.job.cwd
                 )
             except PermanentError as error:
                 task.message = error.message
@@ -143,7 +146,7 @@ class JobExecution:
         with self._lock:
             task.child = None
         if not in_time:
-            task.message = f"Task {self.name}-task{task.index} failed: the configured timeout was reached."
+            task.message = f"Task {self.short_name}-task{task.index} failed: the configured timeout was reached."
             return False
-        task.message = f"Task {self.name}-task{task.index} failed: the container exited with code {code}."
+        task.message = f"Task {self.short_name}-task{task.index} failed: the container exited with code {code}."
         return code == 0

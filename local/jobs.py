@@ -31,6 +31,7 @@ import grpc
 from google.cloud import run_v2
 from google.longrunning import operations_pb2
 from google.protobuf import any_pb2
+from google.rpc import code_pb2
 
 from local.execution import GRACE_S, JobExecution, LocalJob
 from local.processes import Processes
@@ -61,16 +62,15 @@ class CloudRunJobs:
         max_running: int | None = None,
         grace_s: float = GRACE_S,
     ) -> None:
-        self._parent = f"projects/{project}/locations/{region}"
         self._processes = processes
         self._log_dir = log_dir
         self._max_running = max_running
         self._grace_s = grace_s
         #: By full name, here and below.
-        self._jobs = {f"{self._parent}/jobs/{job.name}": job for job in jobs}
+        self._jobs = {f"projects/{project}/locations/{region}/jobs/{job.name}": job for job in jobs}
         self._executions: dict[str, JobExecution] = {}
-        #: Operation's name → execution's full name.
-        self._operations: dict[str, str] = {}
+        #: What each operation that runs an execution waits for.
+        self._operations: dict[str, JobExecution] = {}
         self._failures: deque[_Failure] = deque()
         self._lock = threading.RLock()
         services = {
@@ -127,11 +127,11 @@ class CloudRunJobs:
             if name in self._jobs:
                 raise Refusal(grpc.StatusCode.ALREADY_EXISTS, f"Resource '{request.job_id}' already exists.")
             self._jobs[name] = local_job(request.job_id, request.job)
-            return self._done_operation(self._job_message(name))
+            return _done_operation(name, job_message(name, self._jobs[name], []))
 
     def _get_job(self, request: Any) -> Any:
         with self._lock:
-            return self._job_message(request.name)
+            return job_message(request.name, self._job(request.name), self._executions_of(request.name))
 
     def _run_job(self, request: Any) -> Any:
         with self._lock:
@@ -148,22 +148,22 @@ class CloudRunJobs:
 
     def _start(self, job_name: str, job: LocalJob) -> Any:
         short = f"{job.name}-{''.join(secrets.choice(_SUFFIX) for _ in range(5))}"
-        log = self._log_dir / f"{short}.log"
         name = f"{job_name}/executions/{short}"
-        self._executions[name] = JobExecution(short, job, self._processes, log=log, grace_s=self._grace_s)
-        operation = f"{self._parent}/operations/{uuid.uuid4()}"
-        self._operations[operation] = name
-        return self._operation(operation)
+        execution = JobExecution(name, job, self._processes, log=self._log_dir / f"{short}.log", grace_s=self._grace_s)
+        self._executions[name] = execution
+        operation = _operation_name(name)
+        self._operations[operation] = execution
+        return _operation(operation, execution)
 
     def _get_execution(self, request: Any) -> Any:
-        return execution_message(request.name, self._execution(request.name))
+        return execution_message(self._execution(request.name))
 
     def _list_executions(self, request: Any) -> Any:
         with self._lock:
             self._job(request.parent)
-            names = [name for name in reversed(self._executions) if name.startswith(f"{request.parent}/executions/")]
-        shown, token = page(names, size=request.page_size, token=request.page_token)
-        executions = [execution_message(name, self._execution(name)) for name in shown]
+            newest_first = self._executions_of(request.parent)[::-1]
+        shown, token = page(newest_first, size=request.page_size, token=request.page_token)
+        executions = [execution_message(execution) for execution in shown]
         return run_v2.ListExecutionsResponse.pb()(executions=executions, next_page_token=token)
 
     def _cancel_execution(self, request: Any) -> Any:
@@ -171,32 +171,14 @@ class CloudRunJobs:
         if execution.completed is not None:
             raise Refusal(grpc.StatusCode.FAILED_PRECONDITION, "The execution has completed and cannot be cancelled.")
         execution.cancel()
-        return self._done_operation(execution_message(request.name, execution))
+        return _done_operation(request.name, execution_message(execution))
 
     def _get_operation(self, request: Any) -> Any:
-        return self._operation(request.name)
-
-    def _operation(self, operation: str) -> Any:
         with self._lock:
-            name = self._operations.get(operation)
-        if name is None:
-            raise not_found(operation)
-        execution = self._execution(name)
-        # Read before the message is made: an operation that is done shows an execution that is.
-        done = execution.completed is not None
-        message = execution_message(name, execution)
-        answer = operations_pb2.Operation(name=operation, metadata=_packed(message), done=done)
-        if done and execution.count("succeeded") == execution.job.task_count:
-            answer.response.CopyFrom(_packed(message))
-        elif done:
-            answer.error.code = grpc.StatusCode.CANCELLED.value[0] if execution.is_cancelled else _UNKNOWN
-            answer.error.message = execution.message() or "The execution was cancelled."
-        return answer
-
-    def _done_operation(self, message: Any) -> Any:
-        name = f"{self._parent}/operations/{uuid.uuid4()}"
-        packed = _packed(message)
-        return operations_pb2.Operation(name=name, metadata=packed, done=True, response=packed)
+            execution = self._operations.get(request.name)
+        if execution is None:
+            raise not_found(request.name)
+        return _operation(request.name, execution)
 
     def _job(self, name: str) -> LocalJob:
         job = self._jobs.get(name)
@@ -211,13 +193,9 @@ class CloudRunJobs:
             raise not_found(name)
         return execution
 
-    def _job_message(self, name: str) -> Any:
-        mine = [other for other in self._executions if other.startswith(f"{name}/executions/")]
-        latest = (mine[-1], self._executions[mine[-1]]) if mine else None
-        return job_message(name, self._job(name), executions=len(mine), latest=latest)
-
-
-_UNKNOWN: Final = grpc.StatusCode.UNKNOWN.value[0]
+    def _executions_of(self, job_name: str) -> list[JobExecution]:
+        prefix = f"{job_name}/executions/"
+        return [execution for name, execution in self._executions.items() if name.startswith(prefix)]
 
 
 def _overridden(job: LocalJob, overrides: Any) -> LocalJob:
@@ -233,6 +211,28 @@ def _overridden(job: LocalJob, overrides: Any) -> LocalJob:
         task_count=overrides.task_count or job.task_count,
         timeout_s=overrides.timeout.ToTimedelta().total_seconds() or job.timeout_s,
     )
+
+
+def _operation(name: str, execution: JobExecution) -> Any:
+    # Read before the message is made: an operation that is done shows an execution that is.
+    done = execution.completed is not None
+    message = execution_message(execution)
+    answer = operations_pb2.Operation(name=name, metadata=_packed(message), done=done)
+    if done and execution.count("succeeded") == execution.job.task_count:
+        answer.response.CopyFrom(_packed(message))
+    elif done:
+        answer.error.code = code_pb2.CANCELLED if execution.is_cancelled else code_pb2.UNKNOWN
+        answer.error.message = execution.message() or "The execution was cancelled."
+    return answer
+
+
+def _done_operation(resource: str, message: Any) -> Any:
+    packed = _packed(message)
+    return operations_pb2.Operation(name=_operation_name(resource), metadata=packed, done=True, response=packed)
+
+
+def _operation_name(resource: str) -> str:
+    return f"{resource.partition('/jobs/')[0]}/operations/{uuid.uuid4()}"
 
 
 def _packed(message: Any) -> any_pb2.Any:

@@ -62,6 +62,7 @@ class Profile:
         concurrent = self.cpu_concurrency if name == "cpu-tasks" else declared.concurrent_dispatches
         return declared.model_copy(update={"concurrent_dispatches": concurrent, "min_backoff": 1.0, "max_backoff": 5.0})
 
+
 @dataclass(frozen=True)
 class Endpoints:
     """Where the parts of one local cloud listen; ports on loopback."""

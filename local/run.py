@@ -8,11 +8,11 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Final
 
-from hubctl.client import HubClient
 from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
 from hubctl import show
+from hubctl.client import HubClient
 from local.assets import ensure_assets
 from local.cloud import LocalCloud, local_cloud
 from local.functions import ROOT
@@ -46,7 +46,7 @@ def run(arguments: Namespace) -> int:
         document = {**job.model_dump(mode="json"), "folder": str(folder) if job.artifacts else None}
         print(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        show.result(job, Console())
+        show.result(job, None, Console())
         show_files(job, folder, Console())
     return 0 if job.state is State.SUCCEEDED else 1
 
@@ -68,13 +68,11 @@ def follow(cloud: LocalCloud, path: Path, operations: tuple[Operation, ...] | No
     job_id = upload(cloud, path, metadata=metadata)
     console.print(f"uploaded {path.name}; its job is {job_id}", style="dim")
     with HubClient(cloud.url, cloud.profile.api_key) as hub:
-        job = show.follow(hub, job_id, console)
+        job = show.follow(hub, job_id, console, appear_seconds=30)
         folder = RESULTS / job_id
         shutil.rmtree(folder, ignore_errors=True)
         for made in job.artifacts:
-            target = folder / made.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            hub.download(job_id, made.name, target)
+            hub.download(job, made.name, folder / made.name)
     return job
 
 

@@ -14,7 +14,10 @@ _Condition = run_v2.Condition
 
 
 def local_job(name: str, job: Any) -> LocalJob:
-    """The local job a CreateJob request describes; its container needs a command, since there are no images here."""
+    """The local job of this short name that a CreateJob request describes.
+
+    Its container needs a command, since there are no images here; else Refusal.
+    """
     template = job.template.template
     if len(template.containers) != 1 or not template.containers[0].command:
         raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, "A local job needs one container with a command.")
@@ -31,26 +34,26 @@ def local_job(name: str, job: Any) -> LocalJob:
     )
 
 
-def job_message(name: str, job: LocalJob, *, executions: int, latest: tuple[str, JobExecution] | None) -> Any:
-    """A protobuf Job; `latest` is its newest execution, with its full name."""
-    message = run_v2.Job.pb()(name=name, execution_count=executions, generation=1, observed_generation=1)
+def job_message(name: str, job: LocalJob, executions: list[JobExecution]) -> Any:
+    """A protobuf Job of this full name, given its executions, oldest first."""
+    message = run_v2.Job.pb()(name=name, execution_count=len(executions), generation=1, observed_generation=1)
     message.template.task_count = job.task_count
     message.template.template.CopyFrom(_task_template(job))
     message.terminal_condition.CopyFrom(_condition("Ready", _Condition.State.CONDITION_SUCCEEDED))
-    if latest is not None:
-        reference = message.latest_created_execution
-        reference.name = latest[0]
-        reference.create_time.FromDatetime(latest[1].created)
-        if latest[1].completed is not None:
-            reference.completion_time.FromDatetime(latest[1].completed)
+    if executions:
+        latest, reference = executions[-1], message.latest_created_execution
+        reference.name = latest.name
+        reference.create_time.FromDatetime(latest.created)
+        if latest.completed is not None:
+            reference.completion_time.FromDatetime(latest.completed)
     return message
 
 
-def execution_message(name: str, execution: JobExecution) -> Any:
+def execution_message(execution: JobExecution) -> Any:
     """A protobuf Execution, as of now."""
     completed = execution.completed
     message = run_v2.Execution.pb()(
-        name=name,
+        name=execution.name,
         job=execution.job.name,
         task_count=execution.job.task_count,
         parallelism=execution.job.task_count,

@@ -18,7 +18,7 @@ def upload(cloud: LocalCloud, path: Path, *, name: str | None = None, metadata: 
     """Upload `path` and answer the id of the job it becomes."""
     client = storage.Client(
         project=PROJECT,
-        credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+        credentials=AnonymousCredentials(),
         client_options={"api_endpoint": cloud.endpoints.url(cloud.endpoints.storage)},
     )
     blob = client.bucket(UPLOADS).blob(name or path.name)

@@ -17,7 +17,12 @@ def conclude(job: Job, services: Services) -> None:
     """Queue the first try of the webhook, if one is wanted, and take the job off the sweep's list."""
     if job.webhook_url:
         enqueue_webhook(job, 1, None, services)
-    services.store.mark_closed(job.job_id)
+    store = services.store
+    store.mark_closed(job.job_id)
+    seen = store.get(job.job_id)
+    if seen is not None and not seen.job.state.is_terminal:
+        # Redriven meanwhile: the marker that went was the new submission's.
+        store.mark_open(job.job_id)
 
 
 def enqueue_webhook(job: Job, number: int, at: datetime | None, services: Services) -> None:

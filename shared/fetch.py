@@ -77,6 +77,10 @@ class GuardedClient:
         self._resolver = resolver or SystemResolver()
         self._tls = tls or ssl.create_default_context(cafile=certifi.where())
 
+    def check(self, url: str) -> None:
+        """Raises SourceRefused for a URL that would not be asked at all; names are not looked up for that."""
+        check_url(url, self._policy)
+
     def peek(self, url: str, *, limit_bytes: int, timeout_seconds: float) -> Peek:
         """The first bytes, and what the server says of the rest. Errors as `download` has."""
         with self._get(url, self._deadline(timeout_seconds), {"Range": f"bytes=0-{limit_bytes - 1}"}) as answer:

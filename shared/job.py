@@ -98,6 +98,10 @@ class Failure(_Frozen):
     message: str
 
 
+#: What is known of an attempt whose worker never said a last word.
+WORKER_LOST: Final = Failure(code="worker_lost", message="the worker died in the middle of the work")
+
+
 class WebhookTry(_Frozen):
     number: int
     at: datetime
@@ -204,7 +208,7 @@ class Job(_Frozen):
 
     def exhausted(self) -> Failure:
         """Why a job whose attempts are used up is given up."""
-        last = self.failure or Failure(code="worker_lost", message="the worker died in the middle of the work")
+        last = self.failure or WORKER_LOST
         return Failure(
             code=last.code, message=f"gave up after {self.attempts_counted} attempts; the last: {last.message}"
         )

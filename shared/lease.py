@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final, Self
 
 from shared.errors import JobError, PermanentError, RetryableError
@@ -123,18 +124,21 @@ class Beat:
         written_at = extended_at = time.monotonic()
         while not self._done.wait(settings.progress_seconds):
             now = time.monotonic()
-            try:
-                if now - extended_at >= settings.beat_seconds:
-                    self._extend()
-                    extended_at = now
-                if self._progress != written or now - written_at >= settings.beat_seconds:
-                    written, written_at = self._progress, now
-                    self._renew(written)
-            except RetryableError as error:
-                # The next beat tries again; the lease outlasts several.
-                _log.warning("a beat failed", extra={"event": "lease.beat_failed", "error": error.reason_code})
-            except PermanentError as error:
-                _log.warning("a beat was refused", extra={"event": "lease.beat_failed", "error": error.reason_code})
+            if now - extended_at >= settings.beat_seconds and self._tried(self._extend):
+                extended_at = now
+            if self._progress != written or now - written_at >= settings.beat_seconds:
+                written, written_at = self._progress, now
+                self._tried(partial(self._renew, written))
+
+    def _tried(self, step: Callable[[], None]) -> bool:
+        """One half of a beat: neither the lease nor the ack deadline waits for the other's service."""
+        try:
+            step()
+        except (RetryableError, PermanentError) as error:
+            # The next beat tries again; the lease outlasts several.
+            _log.warning("a beat failed", extra={"event": "lease.beat_failed", "error": error.reason_code})
+            return False
+        return True
 
     def _renew(self, progress: Progress | None) -> None:
         def change(seen: Snapshot) -> Job | None:

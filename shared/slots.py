@@ -60,6 +60,9 @@ class Slots:
             generation = self._write(slot, expected, is_started=False)
             if generation is not None:
                 return replace(slot, generation=generation)
+            # Somebody was quicker; or it was us, and the answer was lost.
+            if (ours := self.held(number, token)) is not None:
+                return ours
         return None
 
     def renew(self, slot: Slot) -> Slot | None:

@@ -20,8 +20,9 @@ from shared.errors import RateLimited, Unavailable
 from shared.job import Job, State
 from shared.objects import Objects
 
-#: Longest a state change waits for storage's limit of about one write a second per object.
-_RATE_LIMIT_PATIENCE_SECONDS: Final = 15.0
+#: Seconds a state change waits for storage's limit of about one write a second per object, and how often.
+_RATE_LIMIT_PAUSE_SECONDS: Final = 1.0
+_RATE_LIMIT_PAUSES: Final = 15
 _INDEX_ORIGIN: Final = 10**14  # milliseconds; beyond the year 5000, so inverted times keep 14 digits
 
 
@@ -72,7 +73,7 @@ class JobStore:
         decide from what it is given. An unchanged record is written only with `touch`: renewing a lease is a
         write whose sole content is its time. None when there is no record.
         """
-        deadline = time.monotonic() + _RATE_LIMIT_PATIENCE_SECONDS
+        pauses = 0
         while (seen := self.get(job_id)) is not None:
             changed = change(seen)
             if changed is None or (changed == seen.job and not touch):
@@ -80,9 +81,10 @@ class JobStore:
             try:
                 generation = self._write(changed, seen.generation)
             except RateLimited:
-                if time.monotonic() > deadline:
+                if pauses == _RATE_LIMIT_PAUSES:
                     raise
-                self._wait(1.0)
+                pauses += 1
+                self._wait(_RATE_LIMIT_PAUSE_SECONDS)
                 continue
             if generation is not None:
                 return Snapshot(changed, generation, 0.0, seen.now)

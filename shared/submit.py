@@ -1,4 +1,4 @@
-"""Submit a job: marker, record and index side by side, then the message. Safe to repeat at any point."""
+"""Submit a job: marker and record side by side, then index and message. Safe to repeat at any point."""
 
 from __future__ import annotations
 
@@ -150,40 +150,47 @@ def _job(
 
 
 def _enter(job: Job, services: Services) -> Submitted:
-    store, pool = services.store, services.side_by_side
-    # No write waits for another: nothing is accepted before all three are there, and a caller who is cut off
+    # Neither write waits for the other: nothing is accepted before both are there, and a caller who is cut off
     # comes again with the same key.
-    others = (pool.submit(store.mark_open, job.job_id), pool.submit(store.add_to_index, job))
+    marking = services.side_by_side.submit(services.store.mark_open, job.job_id)
     try:
-        is_new = store.create(job)
+        is_new = services.store.create(job)
     finally:
-        wait(others)
-    for other in others:
-        other.result()
+        wait([marking])
+    marking.result()
     if not is_new:
-        seen = store.get(job.job_id)
+        seen = services.store.get(job.job_id)
         if seen is None:
             raise Unavailable(f"the record of {job.job_id} was there and is not")
         return _again(seen.job, job.request_hash, services)
+    _announce(job, services)
     _log.info(
         "job submitted: %s",
         job.reason,
         extra={"event": "job.submitted", "job_id": job.job_id, "destination": job.destination, "state": job.state},
     )
-    if job.state.is_terminal:
-        conclude(job, services)
-    else:
-        send(job, services)
     return Submitted(job, is_new=True)
 
 
 def _again(job: Job, sent_hash: str, services: Services) -> Submitted:
     if job.request_hash != sent_hash:
         raise IdempotencyMismatch("this Idempotency-Key was used before, with another request")
-    if job.state is State.QUEUED:
-        # Whoever was first may have died between record and message.
-        send(job, services)
-    elif job.state.is_terminal:
-        conclude(job, services)
+    # Whoever was first may have died after any of these steps.
+    if not job.state.is_terminal:
+        services.store.mark_open(job.job_id)
+    _announce(job, services)
     _log.info("job repeated", extra={"event": "job.repeated", "job_id": job.job_id, "state": job.state})
     return Submitted(job, is_new=False)
+
+
+def _announce(job: Job, services: Services) -> None:
+    """List the job; let its destination know while it waits, or conclude it when it is over."""
+    indexing = services.side_by_side.submit(services.store.add_to_index, job)
+    try:
+        if job.state is State.QUEUED:
+            send(job, services)
+        elif job.state.is_terminal:
+            conclude(job, services)
+    finally:
+        wait([indexing])
+    indexing.result()

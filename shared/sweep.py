@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from shared.conclude import conclude
 from shared.errors import JobError
-from shared.job import Job
+from shared.job import WORKER_LOST, Job, State
 from shared.routing import Destination
 from shared.services import Services
 from shared.store import Snapshot
@@ -76,9 +76,15 @@ def _send_again(seen: Snapshot, services: Services) -> Mended:
     # A queue remembers the names of tasks it has deleted, too.
     send(seen.job, services, task_suffix=f"-resent-{times}" if is_task and times else "")
     _log.warning("job sent again", extra={"event": "job.resent", "times": times + 1, **seen.job.log_labels()})
+    # Whoever submitted it may have died before this, too.
+    services.store.add_to_index(seen.job)
 
     def change(now: Snapshot) -> Job | None:
-        return now.job.resent() if now.generation == seen.generation else None
+        if now.generation != seen.generation:
+            return None
+        # This write makes the record young again: a dead worker's lease must not look alive by it.
+        waiting = now.job if now.job.state is State.QUEUED else now.job.retried(WORKER_LOST, services.now())
+        return waiting.resent()
 
     services.store.update(seen.job.job_id, change)
     return Mended.SENT

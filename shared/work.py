@@ -251,7 +251,8 @@ def _let_go(job: Job, signal: JobError, services: Services) -> Verdict:
 
 def _too_long(job: Job, error: TooLong, services: Services) -> Verdict:
     """What fits no attempt of a Cloud Run Job goes to GKE, whose pods have no end, or fails at once."""
-    is_gpu = job.destination is Destination.GPU
+    # GKE, too: a Cloud Run Job's execution that got the GPU message of a job on its way there sends it on once more.
+    is_gpu = job.destination in (Destination.GPU, Destination.GKE)
     if not (is_gpu and services.settings.enable_gke_route):
         failure = Failure(code=error.reason_code, message=error.message)
         return _end(job, services, lambda mine: mine.failed(failure, services.now()))

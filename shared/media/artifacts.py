@@ -4,21 +4,13 @@ from __future__ import annotations
 
 import errno
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from shared.errors import ResourceExhausted
+from shared.processor import Produced
 
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
-@dataclass(frozen=True, slots=True)
-class Artifact:
-    """One result file: its path inside the job's folder, and what it holds."""
-
-    name: str
-    content_type: str
 
 
 class ArtifactFolder:
@@ -26,10 +18,10 @@ class ArtifactFolder:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._written: list[Artifact] = []
+        self._written: list[Produced] = []
 
     @property
-    def written(self) -> tuple[Artifact, ...]:
+    def written(self) -> tuple[Produced, ...]:
         """All artifacts so far."""
         return tuple(self._written)
 
@@ -43,7 +35,7 @@ class ArtifactFolder:
             if error.errno in _NO_ROOM:
                 raise ResourceExhausted(f"no room left on the disk for {name}") from error
             raise
-        self._written.append(Artifact(name, content_type))
+        self._written.append(Produced(name, content_type))
 
     def write_text(self, name: str, text: str, content_type: str) -> None:
         """Write one UTF-8 text file."""

@@ -19,13 +19,18 @@ _log = logging.getLogger(__name__)
 _COMPUTE_TYPES: Final = {"cuda": "float16", "cpu": "float32"}
 
 
+def has_gpu() -> bool:
+    """Is there a GPU that CTranslate2 can use?"""
+    return bool(ctranslate2.get_cuda_device_count())
+
+
 class SpeechModel:
     """A Whisper model in CTranslate2's format, loaded on first use."""
 
     def __init__(self, model: str | Path, *, device: str = "auto", compute_type: str = "auto") -> None:
         """`device` is auto, cpu or cuda; `compute_type` is auto or one of CTranslate2's names."""
         self._name = str(model)
-        self.device = ("cuda" if ctranslate2.get_cuda_device_count() else "cpu") if device == "auto" else device
+        self.device = ("cuda" if has_gpu() else "cpu") if device == "auto" else device
         self._compute_type = _COMPUTE_TYPES.get(self.device, "default") if compute_type == "auto" else compute_type
         self._lock = threading.Lock()
         self._loaded: WhisperModel | None = None

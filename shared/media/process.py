@@ -8,16 +8,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from shared.errors import ProcessingFailed, ResourceExhausted
+from shared.errors import JobError, ProcessingFailed, ResourceExhausted
 from shared.media import thumbnails, transcribe
-from shared.media.artifacts import Artifact, ArtifactFolder
+from shared.media.artifacts import ArtifactFolder
 from shared.media.audio import decode_audio
 from shared.media.completeness import require_whole
-from shared.media.container import best_audio, best_video, is_image, open_media
+from shared.media.container import best_audio, best_video, duration_seconds, is_image, open_media
 from shared.media.model import SpeechModel
 from shared.media.probe import probe
-from shared.media.progress import Progress, Report
+from shared.media.progress import Progress
 from shared.operations import Operation, Probe, Thumbnails, Transcribe
+from shared.processor import Report, Result
 
 #: Stages in order, with their shares of the work, roughly as measured on a CPU.
 _CHECK: Final = {"check": 2.0}
@@ -26,20 +27,6 @@ _STAGES: Final = {
     "transcribe": {"decode": 10.0, "transcribe": 75.0},
     "thumbnails": {"thumbnails": 12.0},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What came out of one file."""
-
-    artifacts: tuple[Artifact, ...]
-    #: JSON-able: one key for each operation.
-    summary: dict[str, Any]
-    warnings: tuple[str, ...]
-    #: Length of the recording; None for a picture.
-    media_seconds: float | None
-    #: Where inference ran, `cpu` or `cuda`; `cpu` where there was none.
-    device: str
 
 
 @dataclass(slots=True)
@@ -65,6 +52,14 @@ class MediaProcessor:
     def warm(self) -> None:
         """Load the model now. Raises Unavailable when that cannot be done."""
         self._model.get()
+
+    def media_seconds(self, source: Path) -> float | None:
+        """The declared duration; None when there is none, or the file does not open (`process` will say why)."""
+        try:
+            with open_media(source) as container:
+                return None if is_image(container) else duration_seconds(container)
+        except JobError:
+            return None
 
     def process(
         self, source: Path, operations: Sequence[Operation], folder: Path, *, explicit: bool, report: Report

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-#: Called with a stage's name and the percentage of the whole job; whatever it raises ends the work.
-Report = Callable[[str, float], None]
+from shared.processor import Report
 
 _MIN_SECONDS: Final = 0.25
 

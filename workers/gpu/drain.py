@@ -83,7 +83,7 @@ class Drain:
                 del self._parked[key]
                 self._working.add(pool.submit(self._answer, delivery))
                 return True
-            self._extend(delivery)
+            self._hold(delivery)
             self._parked[key] = (delivery, now + self.worker.services.settings.beat_seconds)
         return False
 
@@ -122,13 +122,20 @@ class Drain:
         if file_type in services.settings.gpu_file_types:
             return True
         seen = services.store.get(message.job_id)
-        if seen is not None and not seen.job.state.is_terminal:
+        if seen is not None and seen.job.submission == message.submission and not seen.job.state.is_terminal:
             why = Failure(code="misrouted", message=f"{file_type or 'no'} type is not one this worker takes")
             give_up(seen.job, why, services)
         return False
 
     def _extend(self, delivery: Delivery) -> None:
         self.subscription.extend([delivery.ack_id], self.worker.services.settings.ack_deadline_seconds)
+
+    def _hold(self, delivery: Delivery) -> None:
+        """Extend what is parked; if that fails it comes again, and finds its place taken by itself."""
+        try:
+            self._extend(delivery)
+        except RetryableError as error:
+            _log.warning("extension failed", extra={"event": "drain.unanswered", "error": error.reason_code})
 
     def _nack(self, delivery: Delivery) -> None:
         try:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from shared import log
-from shared.media.model import require_gpu
+from shared.media.model import has_gpu
 from shared.media.process import MediaProcessor
 from shared.media.weights import model_folder
 from shared.processor import Processor
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 def main(arguments: Sequence[str], make_processor: Callable[..., Processor] = MediaProcessor) -> int:
-    """Exit status 0: the queue was drained; what became of the jobs is in their records."""
+    """Exit status 0: the queue was drained; what became of the jobs is in their records. 1: no GPU. 2: bad usage."""
     if list(arguments) not in (["drain"], ["serve"]):
         print(__doc__, file=sys.stderr)  # noqa: T201
         return 2
@@ -39,8 +39,10 @@ def main(arguments: Sequence[str], make_processor: Callable[..., Processor] = Me
     stop = stop_on_sigterm()
     everything = services()
     settings = everything.settings
-    if settings.require_gpu:
-        require_gpu()
+    if settings.require_gpu and not has_gpu():
+        # Fail fast: a GPU's price for a CPU's crawl is nobody's wish.
+        _log.critical("no GPU where REQUIRE_GPU is set", extra={"event": "worker.no_gpu"})
+        return 1
     with _slot(everything, stop):
         processor = make_processor(model=model_folder(settings.model, everything.objects), device=settings.device)
         worker = Worker(

@@ -1,0 +1,244 @@
+"""The commands. stdout is data, stderr is progress and errors.
+
+Exit codes: 0 done, 1 the job failed or was cancelled, 2 bad usage, 3 the hub refused or could not be asked.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Final
+
+import typer
+
+from hubctl import bodies, show
+from hubctl.client import APPEAR_SECONDS, HubClient
+from hubctl.errors import BadUsage, JobNotFound, StrangeAnswer
+from hubctl.live import upload_display
+from hubctl.session import InSentences, Session
+from shared.api import Accepted, JobView, UploadBody
+from shared.job import State
+
+_ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+
+
+class Wish(StrEnum):
+    """Where GPU work may be asked to run."""
+
+    CLOUD_RUN = "cloud-run"
+    GKE = "gke"
+
+
+def _job_id(text: str) -> str:
+    if not re.fullmatch(r"[0-9a-f]{32}", text):
+        raise typer.BadParameter("a job's id has 32 digits of 0-9 and a-f")
+    return text
+
+
+JobId = Annotated[str, typer.Argument(metavar="JOB_ID", callback=_job_id)]
+Url = Annotated[str | None, typer.Option("--url", help="The hub's address [env: HUB_URL].")]
+Key = Annotated[str | None, typer.Option("--key", help="The API key [env: HUB_API_KEY, which hides it from `ps`].")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
+
+app = typer.Typer(
+    cls=InSentences,
+    help="Submit media to a hub, follow the work, and get the results.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback()
+def hubctl(
+    ctx: typer.Context,
+    url: Annotated[str | None, typer.Option(envvar="HUB_URL", help="The hub's address.")] = None,
+    key: Annotated[str | None, typer.Option(envvar="HUB_API_KEY", help="The API key.")] = None,
+) -> None:
+    ctx.obj = Session.start(url, key, ctx.obj or HubClient)
+
+
+@app.command()
+def submit(
+    ctx: typer.Context,
+    source: Annotated[str, typer.Argument(help="gs://bucket/name, https://…, or a local file, which is uploaded.")],
+    operations: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--operations",
+            "-o",
+            metavar="NAMES|JSON",
+            help="probe,transcribe,thumbnails, or JSON with parameters: "
+            """'{"name": "thumbnails", "count": 3}'. Repeatable. A file without any gets its kind's default.""",
+        ),
+    ] = None,
+    webhook: Annotated[str | None, typer.Option(metavar="URL", help="Gets a signed POST at the end.")] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Your own id; it comes back in every answer.")] = None,
+    label: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = None,
+    destination: Annotated[Wish | None, typer.Option(help="Where GPU work shall run. Not for files.")] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="The same key never makes two jobs. Not for files.")
+    ] = None,
+    watch: Annotated[bool, typer.Option(help="Follow the job to its end.")] = True,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Make a job of SOURCE."""
+    session: Session = ctx.obj.given(url, key)
+    asked = {"webhook_url": webhook, "id": id, "labels": bodies.labels(label or ())}
+    wanted = bodies.operations(operations or ())
+    is_file = not _ADDRESS.match(source)
+    with session.hub() as hub:
+        if is_file:
+            if destination or idempotency_key is not None:
+                raise BadUsage("--destination and --idempotency-key are for gs:// and https:// sources only")
+            path = _file(source)
+            answer = _upload(session, hub, path, bodies.upload_body(path, wanted, **asked))
+        else:
+            if idempotency_key is not None and not _is_header(idempotency_key):
+                raise BadUsage("--idempotency-key must have 1 to 255 printable ASCII characters")
+            answer = hub.submit(
+                bodies.job_body(source, wanted, **asked),
+                idempotency_key=idempotency_key,
+                destination=destination.value if destination else None,
+            )
+        if not watch:
+            session.accepted(answer, as_json=as_json)
+            return
+        show.accepted(answer, session.err)
+        session.follow(hub, answer.job_id, as_json=as_json)
+
+
+@app.command()
+def watch(ctx: typer.Context, job_id: JobId, as_json: Json = False, url: Url = None, key: Key = None) -> None:
+    """Follow a job to its end; then its result."""
+    session: Session = ctx.obj.given(url, key)
+    with session.hub() as hub:
+        session.follow(hub, job_id, as_json=as_json)
+
+
+@app.command()
+def get(
+    ctx: typer.Context,
+    job_id: JobId,
+    artifact: Annotated[str | None, typer.Option(metavar="NAME", help="This artifact's bytes, to stdout.")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="PATH", help="A file for --artifact.")] = None,
+    download: Annotated[Path | None, typer.Option(metavar="DIR", help="All artifacts, into this folder.")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Show a job's record, or get its artifacts."""
+    session: Session = ctx.obj.given(url, key)
+    if output is not None and artifact is None:
+        raise BadUsage("--output is for --artifact; --download takes them all")
+    if artifact is not None and (download is not None or (as_json and output is None)):
+        raise BadUsage("--artifact goes to stdout alone: not with --download or --json")
+    with session.hub() as hub:
+        job = hub.get(job_id)
+        if job is None:
+            raise JobNotFound(job_id)
+        if artifact is not None and output is None:
+            _to_stdout(hub, job, artifact)
+            return
+        if artifact is not None and output is not None:
+            hub.download(job, artifact, output)
+        if download is not None:
+            _download(session, hub, job, download)
+        if as_json or (artifact is None and download is None):
+            session.job(hub, job, as_json=as_json)
+
+
+@app.command("list")
+def list_jobs(
+    ctx: typer.Context,
+    state: Annotated[State | None, typer.Option(help="Only jobs in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="However many there are.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """The key's jobs, newest first."""
+    session: Session = ctx.obj.given(url, key)
+    with session.hub() as hub:
+        page = hub.list(state=state, limit=None if everything else limit)
+    if as_json:
+        session.print_json(page)
+    else:
+        show.listing(page, session.out)
+
+
+@app.command()
+def cancel(ctx: typer.Context, job_id: JobId, as_json: Json = False, url: Url = None, key: Key = None) -> None:
+    """End a queued or running job."""
+    session: Session = ctx.obj.given(url, key)
+    with session.hub() as hub:
+        session.accepted(hub.cancel(job_id), as_json=as_json)
+
+
+@app.command()
+def redrive(
+    ctx: typer.Context,
+    job_id: JobId,
+    watch: Annotated[bool, typer.Option(help="Follow the job to its end.")] = False,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Start a failed, dead-lettered or cancelled job afresh."""
+    session: Session = ctx.obj.given(url, key)
+    with session.hub() as hub:
+        answer = hub.redrive(job_id)
+        if not watch:
+            session.accepted(answer, as_json=as_json)
+            return
+        show.accepted(answer, session.err)
+        session.follow(hub, job_id, as_json=as_json)
+
+
+def _file(source: str) -> Path:
+    path = Path(source)
+    if not path.is_file():
+        raise BadUsage(f"{source} is neither a file nor a gs:// or https:// address")
+    if path.stat().st_size == 0:
+        raise BadUsage(f"{source} is empty")
+    return path
+
+
+def _is_header(text: str) -> bool:
+    return 1 <= len(text) <= 255 and text.isascii() and text.isprintable()
+
+
+def _upload(session: Session, hub: HubClient, path: Path, body: UploadBody) -> Accepted:
+    """Send the file and wait until the hub has made its job, so that files are answered as addresses are."""
+    with upload_display(session.err, path.name, path.stat().st_size) as on_bytes:
+        ticket = hub.upload(path, body, on_bytes=on_bytes)
+    job = hub.wait_for(ticket.job_id, until=lambda job: True, appear_seconds=APPEAR_SECONDS)
+    return Accepted(
+        job_id=job.job_id,
+        id=job.id,
+        state=job.state,
+        status_url=job.status_url,
+        destination=job.destination,
+        reason=job.reason,
+    )
+
+
+def _to_stdout(hub: HubClient, job: JobView, name: str) -> None:
+    stdout = typer.get_binary_stream("stdout")
+    for piece in hub.artifact(job, name):
+        stdout.write(piece)
+    stdout.flush()
+
+
+def _download(session: Session, hub: HubClient, job: JobView, folder: Path) -> None:
+    for made in job.artifacts:
+        name = PurePosixPath(made.name)
+        if name.is_absolute() or ".." in name.parts:
+            raise StrangeAnswer(f"the hub names an artifact {made.name}, which is outside of {folder}")
+        path = folder / name
+        hub.download(job, made.name, path)
+        session.err.print(str(path), markup=False, soft_wrap=True)

@@ -1,0 +1,66 @@
+"""Local clouds for the end-to-end tests: one that works, one whose workers can be made to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from local.assets import Assets, ensure_assets
+from local.cloud import local_cloud
+from local.profile import Profile
+from tests.e2e.driver import Driver
+from tests.media import make_audio, make_video, truncate
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture(scope="session")
+def assets() -> Assets:
+    return ensure_assets()
+
+
+@pytest.fixture(scope="session")
+def recordings(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the same four seconds of speech in several formats."""
+    folder = tmp_path_factory.mktemp("recordings")
+    for name in ("short.mp4", "short.mov"):
+        make_video(folder / name, seconds=4, speech=assets.speech)
+    for name in ("short.wav", "short.mp3"):
+        make_audio(folder / name, speech=assets.speech, seconds=4)
+    make_video(folder / "whole.mp4", seconds=20, speech=assets.speech)
+    (folder / "cut.mp4").write_bytes((folder / "whole.mp4").read_bytes())
+    truncate(folder / "cut.mp4", 0.5)
+    (folder / "text.mp4").write_text("This is no video.\n" * 100)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def hub(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """A cloud as users have it: one GPU slot, the declared workers."""
+    with local_cloud(Profile(model=assets.model)) as cloud:
+        yield Driver(cloud, tmp_path_factory.mktemp("faults"))
+
+
+@pytest.fixture(scope="module")
+def fragile(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """A cloud whose workers die on demand; two GPU slots, short leases."""
+    faults = tmp_path_factory.mktemp("faults")
+    profile = Profile(
+        model=assets.model,
+        max_gpu_executions=2,
+        beat=1,
+        lease=4,
+        slot=4,
+        slot_start=10,
+        grace=3,
+        sweep_every=2,
+        commands={
+            "gpu": ("python", "-m", "tests.e2e.faulty_worker", "gpu", "drain"),
+            "cpu": ("python", "-m", "tests.e2e.faulty_worker", "cpu"),
+        },
+        extra={"FAULTS": str(faults)},
+    )
+    with local_cloud(profile) as cloud:
+        yield Driver(cloud, faults)

@@ -1,0 +1,79 @@
+"""The bell, the slots, and the overflow to GKE."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import pytest
+
+from local.assets import Assets
+from local.cloud import local_cloud
+from local.profile import Profile
+from shared.events import JobMessage
+from shared.job import Job
+from tests.e2e.driver import Driver
+
+pytestmark = pytest.mark.e2e
+
+
+def test_ten_bells_at_once_with_two_slots_start_two_executions(fragile: Driver, recordings: Path) -> None:
+    # Both executions hold their first job, so nothing is picked up that could silence the bell.
+    held = [fragile.announced(recordings / "short.wav", fault="hold", times=1) for _ in range(2)]
+    for job_id in held:
+        fragile.running(job_id)
+    waiting = fragile.announced(recordings / "short.wav")
+    job = fragile.until(waiting, lambda job: job.state == "queued", "queued")
+    with ThreadPoolExecutor(10) as pool:
+        assert set(pool.map(lambda _: _ring(fragile, job), range(10))) == {429}
+    running = [execution for execution in fragile.cloud.jobs.running() if "gpu" in execution.name]
+    assert len(running) == 2
+    for job_id in held:
+        (fragile.faults / job_id / "release").touch()
+    for job_id in (*held, waiting):
+        assert fragile.ended(job_id).state == "succeeded"
+
+
+@pytest.fixture(params=[True, False], ids=["gke", "no-gke"])
+def overflowing(request: pytest.FixtureRequest, assets: Assets, tmp_path: Path) -> Iterator[Driver]:
+    profile = Profile(
+        model=assets.model,
+        enable_gke_route=request.param,
+        commands={"gpu": ("python", "-m", "tests.e2e.faulty_worker", "gpu", "drain")},
+        extra={"FAULTS": str(tmp_path)},
+    )
+    with local_cloud(profile) as cloud:
+        yield Driver(cloud, tmp_path)
+
+
+def test_with_the_only_slot_taken_the_next_upload_overflows_to_gke_or_waits(
+    overflowing: Driver, recordings: Path
+) -> None:
+    first = overflowing.announced(recordings / "short.wav", fault="hold", times=1)
+    overflowing.running(first)
+    second = overflowing.upload(recordings / "short.mp4")
+    if overflowing.cloud.profile.enable_gke_route:
+        job = overflowing.ended(second)
+        assert (job.state, job.destination) == ("succeeded", "gpu-tasks-gke"), job
+        assert "slot" in job.reason
+        assert overflowing.job(first).state == "running"
+    else:
+        job = overflowing.until(second, lambda job: job.state == "queued", "queued")
+        assert job.destination == "gpu-tasks"
+        # A ring of the bell finds no slot, and starts nothing.
+        assert _ring(overflowing, job) == 429
+        assert len(overflowing.cloud.jobs.running()) == 1
+        assert overflowing.job(second).state == "queued"
+    (overflowing.faults / first / "release").touch()
+    for job_id in (first, second):
+        assert overflowing.ended(job_id).state == "succeeded"
+
+
+def _ring(driver: Driver, job: Job) -> int:
+    message = JobMessage(job_id=job.job_id, submission=job.submission).encode()
+    body = {"message": {"data": base64.b64encode(message).decode(), "messageId": "1"}, "subscription": "s"}
+    bell = f"{driver.cloud.endpoints.function('dispatch')}/bell"
+    return httpx.post(bell, json=body, trust_env=False, timeout=60).status_code

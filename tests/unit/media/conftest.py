@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from local.assets import Assets, ensure_assets
+from shared.media.process import MediaProcessor
+from shared.operations import Operation
+from shared.processor import Result
+
+RECORDINGS = Path(__file__).resolve().parents[4] / "shared" / "media"
+
+
+class Run(Protocol):
+    def __call__(self, source: Path, *operations: Operation, explicit: bool = True) -> Result: ...
+
+
+@pytest.fixture(scope="session")
+def assets() -> Assets:
+    return ensure_assets()
+
+
+@pytest.fixture(scope="session")
+def speech(assets: Assets) -> Path:
+    return assets.speech
+
+
+@pytest.fixture(scope="session")
+def processor(assets: Assets) -> MediaProcessor:
+    return MediaProcessor(model=assets.model, device="cpu")
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def run(processor: MediaProcessor, out: Path) -> Run:
+    """Process one file; its artifacts lie in `out`."""
+
+    def process(source: Path, *operations: Operation, explicit: bool = True) -> Result:
+        return processor.process(source, operations, out, explicit=explicit, report=lambda stage, percent: None)
+
+    return process
+
+
+@pytest.fixture
+def recording() -> Callable[[str], Path]:
+    """A real recording that lies beside the project on some machines."""
+
+    def find(name: str) -> Path:
+        path = RECORDINGS / name
+        if not path.exists():
+            pytest.skip(f"no {name} beside the project")
+        return path
+
+    return find
