@@ -114,13 +114,15 @@ def _with_metadata(request: JobRequest, metadata: Mapping[str, str], everything:
 
 
 def _decoded(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """`operations` is JSON or a comma-separated list of names, `labels` a JSON object; keys may use dashes."""
+    """`operations` is JSON or a list of names (gcloud takes commas for itself, so semicolons will do), `labels` JSON."""
     values: dict[str, Any] = {key.replace("-", "_"): value for key, value in metadata.items()}
     operations = values.get("operations")
     if isinstance(operations, str):
         is_json = operations.lstrip().startswith(("[", "{", '"'))
         values["operations"] = (
-            json.loads(operations) if is_json else [name.strip() for name in operations.split(",") if name.strip()]
+            json.loads(operations)
+            if is_json
+            else [name.strip() for name in re.split("[,;]", operations) if name.strip()]
         )
     if isinstance(values.get("labels"), str):
         values["labels"] = json.loads(values["labels"])
