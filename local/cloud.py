@@ -153,7 +153,7 @@ def _job(name: str, resources: Resources, profile: Profile, env: dict[str, str])
     return LocalJob(
         name=f"nca-toolkit-{name}-job",
         argv=(sys.executable, *command[1:]),
-        env={**python_environment(), **env},
+        env={**python_environment(), **resources.worker_environment, **env},
         timeout_s=declared_job.task_timeout,
         max_retries=declared_job.max_retries,
         cwd=ROOT,
@@ -181,7 +181,7 @@ def _start_gke(
     def start_pod() -> Child:
         name = f"gpu-runner-{next(pods)}"
         argv = (sys.executable, "-m", "workers.gpu", "serve")
-        pod_env = {**python_environment(), **env, "HOSTNAME": name}
+        pod_env = {**python_environment(), **declared().worker_environment, **env, "HOSTNAME": name}
         return processes.start(argv, env=pod_env, log=logs / f"{name}.log", name=name, cwd=ROOT)
 
     scale = Scale(target=profile.gke_target, maximum=profile.gke_max_runners, grace_s=10, cooldown_s=profile.idle)

@@ -5,14 +5,21 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Final
 
 from cloudevents.http import CloudEvent
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import from_json
 
 from shared.errors import Fault, InvalidRequest
+
+_TRACEPARENT: Final = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+JobId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 
 
 class UploadedObject(BaseModel):
@@ -34,7 +41,7 @@ class JobMessage(BaseModel):
     """What queues carry: which job, and which submission of it. State is in the record alone."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
-    job_id: str = Field(pattern=r"^[0-9a-f]{32}$")
+    job_id: JobId
     submission: int = Field(ge=1)
 
     def encode(self, **more: str) -> bytes:
@@ -53,15 +60,15 @@ class Push:
 def uploaded_object(event: CloudEvent) -> UploadedObject:
     data = event.data
     try:
-        return UploadedObject.model_validate(json.loads(data) if isinstance(data, bytes | str) else data)
+        return UploadedObject.model_validate(from_json(data) if isinstance(data, bytes | str) else data)
     except (ValidationError, ValueError) as cause:
         raise InvalidRequest("the event is no storage object's") from cause
 
 
-def push(body: Any) -> Push:
+def push(body: bytes) -> Push:
     """A Pub/Sub push request's JSON body (https://cloud.google.com/pubsub/docs/push#receive_push)."""
     try:
-        message = body["message"]
+        message = from_json(body)["message"]
         return Push(
             data=base64.b64decode(message.get("data", ""), validate=True),
             attributes=dict(message.get("attributes") or {}),
@@ -69,6 +76,14 @@ def push(body: Any) -> Push:
         )
     except (KeyError, TypeError, AttributeError, ValueError, binascii.Error) as cause:
         raise InvalidRequest("the body is no Pub/Sub push", (Fault("message", "missing or malformed"),)) from cause
+
+
+def traceparent(text: str | None) -> str | None:
+    """The header, if it is as W3C has it: what a stranger sends goes on into attributes, metadata and logs.
+
+    https://www.w3.org/TR/trace-context/#traceparent-header
+    """
+    return text if text and _TRACEPARENT.fullmatch(text) else None
 
 
 def job_message(data: bytes) -> JobMessage:

@@ -77,6 +77,7 @@ class Resources(_Declared):
     queues: Mapping[str, Queue]
     functions: Mapping[str, Function]
     jobs: Mapping[str, RunJob]
+    worker_environment: Mapping[str, str]
     scheduler: Mapping[str, Schedule]
 
 

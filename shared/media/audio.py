@@ -18,7 +18,7 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from shared.errors import ProcessingFailed
-from shared.media.container import as_failure, best_audio, duration_seconds, open_media, start_seconds
+from shared.media.container import as_failure, best_audio, duration_seconds, last_words, open_media, start_seconds
 
 SAMPLE_RATE: Final = 16_000
 
@@ -116,7 +116,7 @@ class _Losses:
             raise ProcessingFailed(
                 f"{failure.message} ({self.refused} of {self.decoded + self.refused} packets)", code="undecodable"
             ) from self.last
-        return (f"{self.refused} damaged audio packets were left out ({self.last.strerror})",)
+        return (f"{self.refused} damaged audio packets were left out ({last_words(self.last)})",)
 
 
 class _Track:

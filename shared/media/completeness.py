@@ -20,7 +20,7 @@ from av.stream import Stream
 
 from shared.errors import ProcessingFailed
 from shared.media import boxes, lengths
-from shared.media.container import duration_seconds, is_cover_art, open_media, seconds, start_seconds
+from shared.media.container import duration_seconds, is_cover_art, last_words, open_media, seconds, start_seconds
 
 #: Demuxers whose files state their length exactly; those of MP4 state it for each stream.
 _EXACT: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
@@ -76,7 +76,7 @@ def _judge(source: Path, declared: dict[int | None, float], reach: _Reach) -> No
     if missing is None:
         return
     stated, reached = missing
-    said = f" ({reach.error.strerror})" if reach.error else f" ({flaw})" if flaw else ""
+    said = f" ({last_words(reach.error)})" if reach.error else f" ({flaw})" if flaw else ""
     raise ProcessingFailed(
         f"the file is truncated: it declares {stated:.1f} s but its content stops at {reached:.1f} s{said}",
         code="truncated",

@@ -33,21 +33,17 @@ _DEMUXERS: Final = (
 _BUFFER_BYTES: Final = 256 * 1024
 
 
-@contextmanager
-def decoder_errors(doing: str) -> Iterator[None]:
-    """Turn what libav raises into the project's errors; `doing` begins the sentence ("decoding the audio")."""
-    try:
-        yield
-    except FFmpegError as error:
-        raise as_failure(doing, error) from error
-
-
 def as_failure(doing: str, error: FFmpegError) -> JobError:
     """ProcessingFailed with libav's last words, or ResourceExhausted when memory ran out."""
     if isinstance(error, MemoryError):
         return ResourceExhausted(f"{doing}: out of memory")
-    said = error.log[2].strip() if error.log else error.strerror  # type: ignore[misc]
-    return ProcessingFailed(f"{doing} failed: {said}", code="undecodable")
+    return ProcessingFailed(f"{doing} failed: {last_words(error)}", code="undecodable")
+
+
+def last_words(error: FFmpegError) -> str:
+    """What libav said: its own text, or plain words for those of its errors that have none."""
+    said = str(error.strerror or "")
+    return said if said and not said.startswith("Error number") else "the data is damaged"
 
 
 @contextmanager
@@ -69,7 +65,7 @@ def open_media(source: Path) -> Iterator[InputContainer]:
             )
         except FFmpegError as error:
             if flaw := boxes.flaw(source):
-                raise ProcessingFailed(f"{flaw} ({error.strerror})", code="undecodable") from error
+                raise ProcessingFailed(f"{flaw} ({last_words(error)})", code="undecodable") from error
             raise as_failure("opening the file", error) from error
         with container:
             if not any(stream.type in ("audio", "video") for stream in container.streams):

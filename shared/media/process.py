@@ -8,12 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from av import FFmpegError
+
 from shared.errors import JobError, ProcessingFailed, ResourceExhausted
 from shared.media import thumbnails, transcribe
 from shared.media.artifacts import ArtifactFolder
 from shared.media.audio import decode_audio
 from shared.media.completeness import require_whole
-from shared.media.container import best_audio, best_video, duration_seconds, is_image, open_media
+from shared.media.container import as_failure, best_audio, best_video, duration_seconds, is_image, open_media
 from shared.media.model import SpeechModel
 from shared.media.probe import probe
 from shared.media.progress import Progress
@@ -75,6 +77,8 @@ class MediaProcessor:
         """
         try:
             return self._process(source, operations, ArtifactFolder(folder), explicit=explicit, report=report)
+        except FFmpegError as error:  # from filters and scalers: what decoders refuse is judged where it is decoded
+            raise as_failure("processing the file", error) from error
         except MemoryError as error:
             raise ResourceExhausted("out of memory") from error
 

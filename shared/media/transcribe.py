@@ -24,7 +24,7 @@ _SILENCE_PEAK: Final = 5e-4
 #: Quiet speech is brought up to this peak, which the voice detector needs and Whisper does not mind.
 _SPEECH_PEAK: Final = 0.5
 _VAD: Final = {"min_silence_duration_ms": 1000, "speech_pad_ms": 400}
-#: Words the model hears in noise: it doubts both that there is speech, and what is said. (Speech: below 0.4, above -0.9.)
+#: Words that the model hears in noise: it doubts that there is speech, and what is said.
 _NO_SPEECH: Final = 0.8
 _DOUBTFUL: Final = -0.8
 _ROUND: Final = 3

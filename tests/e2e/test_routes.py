@@ -59,7 +59,7 @@ def test_text_in_a_video_s_clothes_is_refused_with_what_was_found(hub: Driver, r
 
 def test_a_truncated_video_fails_clearly_and_is_not_tried_again(hub: Driver, recordings: Path) -> None:
     job = hub.ended(hub.upload(recordings / "cut.mp4"))
-    assert (job.state, job.failure.code, job.attempts_counted) == ("failed", "processing_failed", 1), job
+    assert (job.state, job.failure.code, job.attempts_counted) == ("failed", "truncated", 1), job
     assert "truncated" in job.failure.message
 
 
