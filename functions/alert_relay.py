@@ -16,7 +16,6 @@ from typing import Final
 import flask
 import functions_framework
 from pydantic import SecretStr
-from pydantic_core import from_json
 
 from shared.alert_ledger import AlertLedger
 from shared.alerts import Alert, parse_alerts
@@ -82,7 +81,7 @@ def _body(request: flask.Request) -> bytes:
 def _pushed_alerts(body: bytes) -> tuple[Alert, ...]:
     message_id = None
     try:
-        delivery = push(_json(body))
+        delivery = push(body)
         message_id = delivery.message_id
         return parse_alerts(delivery.data)
     except InvalidRequest as error:
@@ -92,10 +91,3 @@ def _pushed_alerts(body: bytes) -> tuple[Alert, ...]:
             extra={"event": "alert.malformed", "message_id": message_id},
         )
         return ()
-
-
-def _json(body: bytes) -> object:
-    try:
-        return from_json(body)
-    except ValueError as cause:
-        raise InvalidRequest("the body is not JSON") from cause

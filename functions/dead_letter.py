@@ -9,16 +9,16 @@ from __future__ import annotations
 import base64
 import json
 import logging
-from typing import Any
 
 import flask
 import functions_framework
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared import log
 from shared.alerts import Alert
 from shared.dead_letters import mark
 from shared.errors import InvalidRequest, JobError
-from shared.events import Push, job_message, push
+from shared.events import JobId, Push, push
 from shared.job import Failure
 from shared.problems import problem
 from shared.services import Services, services
@@ -26,14 +26,24 @@ from shared.services import Services, services
 _log = logging.getLogger(__name__)
 
 
+class Letter(BaseModel):
+    """Our own letter, or a message that Pub/Sub's backstop gave up: that one carries only the job's id."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    job_id: JobId | None = None
+    submission: int = Field(0, ge=0)
+    code: str = "undeliverable"
+    reason: str = ""
+
+
 @functions_framework.http
 def dead_letter(request: flask.Request) -> flask.typing.ResponseReturnValue:
     everything = services()
     try:
         everything.callers.verify(request.headers.get("Authorization"))
-        letter = push(request.get_json(silent=True))
-        with log.bind(job_id=letter.attributes.get("jobId")):
-            receive(letter, everything)
+        delivery = push(request.get_data())
+        with log.bind(job_id=delivery.attributes.get("jobId")):
+            receive(delivery, everything)
     except InvalidRequest as error:
         _log.error("no letter: %s", error.message, extra={"event": "letter.malformed"})
         return "", 204
@@ -42,43 +52,37 @@ def dead_letter(request: flask.Request) -> flask.typing.ResponseReturnValue:
     return "", 204
 
 
-def receive(letter: Push, everything: Services) -> None:
+def receive(delivery: Push, everything: Services) -> None:
     """Keep, mark, alert; each safe to repeat, since a letter may come twice. Raises RetryableError."""
-    content = _content(letter)
-    job_id, submission = content.get("job_id"), content.get("submission")
-    name = f"{job_id}-{submission}" if job_id else f"message-{letter.message_id}"
-    date = everything.now().date().isoformat()
-    kept = {"kept_at": everything.now().isoformat(), "attributes": dict(letter.attributes), **content}
-    everything.store.keep_letter(date, name, json.dumps(kept).encode())
-    code, reason = str(content.get("code", "undeliverable")), str(content.get("reason", "the queue gave it up"))
-    if job_id and submission:
-        mark(job_id, int(submission), Failure(code=code, message=reason), everything)
+    letter = _letter(delivery)
+    name = f"{letter.job_id}-{letter.submission}" if letter.job_id else f"message-{delivery.message_id}"
+    now = everything.now()
+    kept = {**letter.model_dump(), "kept_at": now.isoformat(), "attributes": dict(delivery.attributes)}
+    everything.store.keep_letter(now.date().isoformat(), name, json.dumps(kept).encode())
+    if letter.job_id:
+        failure = Failure(code=letter.code, message=letter.reason)
+        mark(letter.job_id, letter.submission, failure, everything)
     alert = Alert(
         id=f"dead-letter/{name}",
         source="hub",
-        title="A job is dead-lettered" if job_id else "A message could not be read",
+        title="A job is dead-lettered" if letter.job_id else "A message could not be read",
         state="open",
         severity="critical",
-        summary=f"{code}: {reason}",
-        labels={"job_id": str(job_id or ""), "code": code},
-        started_at=everything.now(),
+        summary=f"{letter.code}: {letter.reason}",
+        labels={"job_id": letter.job_id or "", "code": letter.code},
+        started_at=now,
     )
     everything.topics.publish("alerts", alert.model_dump_json().encode(), {})
-    _log.error("dead letter kept: %s", code, extra={"event": "letter.kept", "code": code})
+    _log.error("dead letter kept: %s", letter.code, extra={"event": "letter.kept", "code": letter.code})
 
 
-def _content(letter: Push) -> dict[str, Any]:
-    """Our own letter, or a message that Pub/Sub's backstop gave up: that one carries only the job's id."""
+def _letter(delivery: Push) -> Letter:
     try:
-        content = json.loads(letter.data)
-        if isinstance(content, dict) and ("reason" in content or "job_id" not in content):
-            return content
-        message = job_message(letter.data)
-    except (ValueError, InvalidRequest):
-        return {"code": "unreadable", "data": base64.b64encode(letter.data).decode()}
-    deliveries = letter.attributes.get("CloudPubSubDeadLetterSourceDeliveryCount", "all")
-    return {
-        **message.model_dump(),
-        "code": "undeliverable",
-        "reason": f"Pub/Sub gave the message up after {deliveries} deliveries",
-    }
+        letter = Letter.model_validate_json(delivery.data)
+    except ValidationError:
+        data = base64.b64encode(delivery.data).decode()
+        return Letter.model_validate({"code": "unreadable", "reason": "the letter could not be read", "data": data})
+    if letter.reason:
+        return letter
+    deliveries = delivery.attributes.get("CloudPubSubDeadLetterSourceDeliveryCount", "all")
+    return letter.model_copy(update={"reason": f"Pub/Sub gave the message up after {deliveries} deliveries"})

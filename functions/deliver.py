@@ -60,8 +60,9 @@ def make(planned: Try, everything: Services) -> None:
         return
     job = seen.job
     made = next((known for known in job.webhook_tries if known.number == planned.number), None)
+    retry_after: float | None = None
     if made is None:
-        made = _post(job, planned.number, everything)
+        made, retry_after = _post(job, planned.number, everything)
         noted = made
         everything.store.update(
             job.job_id, lambda now: now.job.with_webhook_try(noted) if now.job.submission == job.submission else None
@@ -75,18 +76,19 @@ def make(planned: Try, everything: Services) -> None:
     )
     if (made.status is not None and webhooks.is_unwanted(made.status)) or made.error == SourceRefused.code:
         return
-    delay = webhooks.delay_after(made.number)
+    delay = webhooks.delay_after(made.number, retry_after)
     if delay is None:
         _log.error("webhook given up", extra={"event": "webhook.given_up", "tries": made.number})
         return
     enqueue_webhook(job, made.number + 1, made.at + timedelta(seconds=delay), everything)
 
 
-def _post(job: Job, number: int, everything: Services) -> WebhookTry:
+def _post(job: Job, number: int, everything: Services) -> tuple[WebhookTry, float | None]:
+    """The try as it went, and the seconds the receiver wants to be left alone for."""
     settings = everything.settings
     at = everything.now()
     body = _body(job, settings.ingest_url)
-    headers = {"Content-Type": "application/json", "User-Agent": "nca-fanout"}
+    headers = {"content-type": "application/json"}
     if settings.webhook_secret is not None:
         secret = settings.webhook_secret.get_secret_value()
         headers.update(webhooks.headers(secret, f"{job.job_id}-{job.submission}", int(at.timestamp()), body))
@@ -95,12 +97,12 @@ def _post(job: Job, number: int, everything: Services) -> WebhookTry:
     try:
         answer = everything.http.post(job.webhook_url, body, headers, timeout_seconds=_TIMEOUT_SECONDS)
     except (Unavailable, SourceRefused) as error:
-        return WebhookTry(number=number, at=at, error=error.reason_code)
-    return WebhookTry(number=number, at=at, status=answer.status)
+        return WebhookTry(number=number, at=at, error=error.reason_code), None
+    return WebhookTry(number=number, at=at, status=answer.status), answer.retry_after
 
 
 def _body(job: Job, base: str) -> bytes:
-    """The old hub's envelope names (`id`, `job_id`, `code`, `message`, `response`), and the record as the API shows it."""
+    """The old hub's envelope (`id`, `job_id`, `code`, `message`, `response`), and the record as the API shows it."""
     shown = view(job, base)
     has_succeeded = job.state == "succeeded"
     envelope: dict[str, Any] = {

@@ -48,7 +48,7 @@ def dispatch(request: flask.Request) -> flask.typing.ResponseReturnValue:
 
 def _bell(request: flask.Request, everything: Services) -> flask.typing.ResponseReturnValue:
     try:
-        delivery = push(request.get_json(silent=True))
+        delivery = push(request.get_data())
         message = job_message(delivery.data)
     except InvalidRequest:
         # A bell that names no job can ring for nobody; the message itself is gpu-work's to judge.

@@ -19,6 +19,7 @@ from functions.api import artifacts, documents, jobs, listing, uploads
 from functions.api.keys import authenticate
 from shared import log
 from shared.errors import JobError, MethodNotAllowed, NotFound
+from shared.events import traceparent
 from shared.problems import problem
 from shared.services import services
 from shared.settings import ApiKey
@@ -57,7 +58,7 @@ _KEYED: Final = (
 
 @functions_framework.http
 def ingest(request: flask.Request) -> flask.Response:
-    with log.bind(traceparent=request.headers.get("traceparent")):
+    with log.bind(traceparent=traceparent(request.headers.get("traceparent"))):
         try:
             return _answer(request)
         except JobError as error:

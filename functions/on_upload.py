@@ -6,7 +6,6 @@ Raises when: a service is down; the event comes again.
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 from collections.abc import Mapping
@@ -15,11 +14,12 @@ from typing import Any, Final
 import functions_framework
 from cloudevents.http import CloudEvent
 from pydantic import ValidationError
+from pydantic_core import from_json, to_json
 
 from shared import classify, log
 from shared.api import UploadMetadata, operations_of
 from shared.errors import InvalidRequest, PermanentError, SourceMissing
-from shared.events import UploadedObject, uploaded_object
+from shared.events import UploadedObject, traceparent, uploaded_object
 from shared.job import Source, job_id_for
 from shared.problems import faults_of
 from shared.services import Services, services
@@ -33,16 +33,17 @@ _TICKET: Final = re.compile(r"tickets/([0-9a-f]{32})/[^/]+")
 
 @functions_framework.cloud_event
 def on_upload(event: CloudEvent) -> None:
-    with log.bind(traceparent=event.get("traceparent")):
+    trace = traceparent(event.get("traceparent"))
+    with log.bind(traceparent=trace):
         try:
             upload = uploaded_object(event)
         except InvalidRequest as error:
             _log.error("event dropped: %s", error.message, extra={"event": "upload.malformed"})
             return
-        accept(upload, event.get("traceparent"), services())
+        accept(upload, trace, services())
 
 
-def accept(upload: UploadedObject, traceparent: str | None, everything: Services) -> None:
+def accept(upload: UploadedObject, trace: str | None, everything: Services) -> None:
     """Make the object a job, or a record of its refusal. Raises RetryableError."""
     if upload.bucket != everything.settings.uploads_bucket:
         # Our own results must never become uploads.
@@ -52,14 +53,18 @@ def accept(upload: UploadedObject, traceparent: str | None, everything: Services
         _log.info("folder placeholder ignored", extra={"event": "upload.folder"})
         return
     head = everything.objects.head(upload.bucket, upload.name, length=classify.HEAD_BYTES, generation=upload.generation)
-    facts = classify.classify(upload.name, upload.content_type, head.data if head else b"", upload.size)
+    facts = (
+        classify.classify(upload.name, upload.content_type, head.data, upload.size)
+        if head
+        else classify.presume(upload.name, upload.content_type, upload.size)
+    )
     bare = JobRequest(
         idempotency_key=_key(upload, everything),
         sent={"bucket": upload.bucket, "name": upload.name, "generation": upload.generation},
         caller="upload",
         source=Source(uri=f"gs://{upload.bucket}/{upload.name}", generation=upload.generation),
         file=facts,
-        traceparent=traceparent,
+        traceparent=trace,
     )
     request = bare
     try:
@@ -91,7 +96,7 @@ def _key(upload: UploadedObject, everything: Services) -> str:
 def _with_metadata(request: JobRequest, metadata: Mapping[str, str], everything: Services) -> JobRequest:
     """The operations, webhook and so on that the object's custom metadata names. Raises InvalidRequest."""
     try:
-        asked = UploadMetadata.model_validate(_decoded(metadata))
+        asked = UploadMetadata.model_validate_json(to_json(_decoded(metadata)))
     except (ValidationError, ValueError) as cause:
         faults = faults_of(cause) if isinstance(cause, ValidationError) else ()
         text = "; ".join(f"{fault.field}: {fault.detail}" for fault in faults) or "operations or labels is not JSON"
@@ -109,21 +114,21 @@ def _with_metadata(request: JobRequest, metadata: Mapping[str, str], everything:
         webhook_url=asked.webhook_url,
         id=asked.id,
         labels=asked.labels,
-        traceparent=asked.traceparent or request.traceparent,
+        traceparent=traceparent(asked.traceparent) or request.traceparent,
     )
 
 
 def _decoded(metadata: Mapping[str, str]) -> dict[str, Any]:
-    """`operations` is JSON or a list of names (gcloud takes commas for itself, so semicolons will do), `labels` JSON."""
+    """`operations` is JSON or a list of names (semicolons, since gcloud takes commas for itself), `labels` is JSON."""
     values: dict[str, Any] = {key.replace("-", "_"): value for key, value in metadata.items()}
     operations = values.get("operations")
     if isinstance(operations, str):
         is_json = operations.lstrip().startswith(("[", "{", '"'))
         values["operations"] = (
-            json.loads(operations)
+            from_json(operations)
             if is_json
             else [name.strip() for name in re.split("[,;]", operations) if name.strip()]
         )
     if isinstance(values.get("labels"), str):
-        values["labels"] = json.loads(values["labels"])
+        values["labels"] = from_json(values["labels"])
     return values

@@ -89,8 +89,7 @@ def _completion(execution: JobExecution) -> Any:
 
 
 def _condition(kind: str, state: int) -> Any:
-    # The field is called `type` on the wire; proto-plus writes `type_`.
-    return _Condition.pb()(type=kind, state=state)
+    return _Condition.pb()(type_=kind, state=state)
 
 
 def _task_template(job: LocalJob) -> Any:

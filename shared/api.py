@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from shared.classify import FileFacts
 from shared.job import Failure, Job, Progress, State, WebhookTry
@@ -22,8 +22,8 @@ _BY_NAME: Final[Mapping[str, type[Probe | Transcribe | Thumbnails]]] = {
 
 #: An operation by its bare name, or an object with its name and parameters.
 AskedOperation = Annotated[
-    Annotated[OperationName, Tag("name")] | Annotated[Operation, Tag("object")],
-    Discriminator(lambda value: "name" if isinstance(value, str) else "object"),
+    Annotated[OperationName, Tag("bare")] | Annotated[Operation, Tag("object")],
+    Discriminator(lambda value: "bare" if isinstance(value, str) else "object"),
 ]
 #: Printable text in one line: it comes back in JSON, headers and logs.
 _Line = StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")
@@ -37,10 +37,6 @@ class _Body(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 class _Asked(_Body):
     #: Receives a signed POST when the job has ended.
     webhook_url: Url | None = None
@@ -49,7 +45,8 @@ class _Asked(_Body):
     labels: Annotated[dict[Annotated[str, _Line], Annotated[str, _Line]], Field(max_length=32)] = {}
 
 
-_Operations = Annotated[tuple[AskedOperation, ...], BeforeValidator(_tuple), Field(min_length=1, max_length=16)]
+#: JSON's arrays may arrive as lists, which a strict tuple would refuse.
+_Operations = Annotated[tuple[AskedOperation, ...], Field(min_length=1, max_length=16, strict=False)]
 
 
 class JobBody(_Asked):

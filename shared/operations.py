@@ -11,7 +11,7 @@ Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 
 
 class _Operation(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Probe(_Operation):
@@ -40,7 +40,9 @@ class Thumbnails(_Operation):
     count: Annotated[int, Field(ge=1, le=100)] | None = None
     #: At which times, in seconds from the start.
     seconds: (
-        Annotated[tuple[Annotated[float, Field(ge=0, le=1e6)], ...], Field(min_length=1, max_length=100)] | None
+        # JSON's arrays arrive as lists, which a strict tuple would refuse.
+        Annotated[tuple[Annotated[float, Field(ge=0, le=1e6)], ...], Field(min_length=1, max_length=100, strict=False)]
+        | None
     ) = None
     #: Longest width in pixels; never enlarged.
     width: Annotated[int, Field(ge=16, le=3840)] = 640

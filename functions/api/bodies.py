@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import flask
@@ -14,17 +15,23 @@ from shared.problems import MAX_BODY_BYTES, faults_of
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read(request: flask.Request, model: type[Model], *, header_faults: Sequence[Fault] = ()) -> Model:
-    """The body as `model`. Raises TooLarge, InvalidRequest with the body's and the headers' faults together."""
+def read(
+    request: flask.Request, model: type[Model], headers: Sequence[Fault], check: Callable[[Model], Iterable[Fault]]
+) -> Model:
+    """The body as `model`; `check` says what is wrong with one that parses.
+
+    Raises TooLarge, InvalidRequest with the body's and the headers' faults together.
+    """
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
     # One byte more than allowed is enough to know, whatever Content-Length said.
     body = request.stream.read(MAX_BODY_BYTES + 1)
     if len(body) > MAX_BODY_BYTES:
         raise TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
-    faults = list(header_faults)
+    faults = list(headers)
     try:
         parsed = model.model_validate_json(body)
+        faults.extend(check(parsed))
     except ValidationError as cause:
         faults.extend(faults_of(cause))
         raise invalid(faults) from cause
@@ -44,7 +51,7 @@ def integer(request: flask.Request, name: str, *, default: int, lowest: int, hig
     text = request.args.get(name)
     if text is None:
         return default
-    if text.isascii() and text.isdigit() and lowest <= int(text[:9]) <= highest:
+    if re.fullmatch(r"[0-9]{1,9}", text) and lowest <= int(text) <= highest:
         return int(text)
     faults.append(Fault(name, f"must be a whole number from {lowest} to {highest}"))
     return default

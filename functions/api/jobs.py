@@ -6,17 +6,18 @@ import re
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Literal, cast
 
 import flask
 
-from functions.api import bodies
+from functions.api import bodies, sources
 from functions.api.answers import answer
 from functions.api.keys import own_job
-from functions.api.sources import inspect
 from shared.api import Accepted, JobBody, operations_of, status_url, view
 from shared.conclude import conclude
-from shared.errors import Conflict, Fault, NotFound
+from shared.errors import Conflict, Fault, NotFound, RetryableError
+from shared.events import traceparent
 from shared.job import TRANSITIONS, Job, State
 from shared.services import Services
 from shared.settings import ApiKey
@@ -38,13 +39,13 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
     )
     if wish == "gke" and not everything.settings.enable_gke_route:
         faults.append(Fault("X-Destination", "gke is not enabled here"))
-    body = bodies.read(request, JobBody, header_faults=faults)
+    body = bodies.read(request, JobBody, faults, lambda body: sources.faults(body, everything))
     sent = {**body.model_dump(mode="json"), "X-Destination": wish}
     # NUL cannot be in a key's name, so no caller's key can be made to equal another's.
     whole_key = f"{key.name}\0{idempotency_key}" if idempotency_key else f"{key.name}\0random\0{secrets.token_hex(16)}"
     submitted = repeated(whole_key, sent, everything) if idempotency_key else None
     if submitted is None:
-        found = inspect(body, everything)
+        found = sources.inspect(body.source, everything)
         submitted = submit(
             JobRequest(
                 idempotency_key=whole_key,
@@ -57,7 +58,7 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
                 id=body.id,
                 labels=body.labels,
                 wish=cast(Literal["cloud-run", "gke"] | None, wish),
-                traceparent=request.headers.get("traceparent"),
+                traceparent=traceparent(request.headers.get("traceparent")),
             ),
             everything,
         )
@@ -74,8 +75,9 @@ def _wait(request: flask.Request, submitted: Submitted, everything: Services) ->
     job = submitted.job
     while not job.state.is_terminal and (left := ends_at - time.monotonic()) > 0:
         time.sleep(min(_POLL_SECONDS, left))
-        seen = everything.store.get(job.job_id)
-        job = seen.job if seen else job
+        with suppress(RetryableError):  # the job is accepted, whatever becomes of this look at it
+            seen = everything.store.get(job.job_id)
+            job = seen.job if seen else job
     if job.state.is_terminal:
         return answer(view(job, base), 200, **{"Preference-Applied": f"wait={preferred}"})
     return _accepted(job, base)
@@ -134,7 +136,7 @@ def redrive(request: flask.Request, everything: Services, key: ApiKey, job_id: s
             raise Conflict("the upload was refused; upload it again once it is put right")
         return seen.job.redriven(everything.now())
 
-    own_job(job_id, key, everything)
+    change(own_job(job_id, key, everything))
     # The marker first, as ever: a crash from here on is the sweep's to mend.
     everything.store.mark_open(job_id)
     job = _change(job_id, key, everything, change)

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from shared.api import Accepted, JobBody, JobPage, JobView, Problem, UploadBody, UploadTicket
 from shared.job import State
+from shared.operations import Probe, Thumbnails, Transcribe
 
 _BODIES: Final[tuple[type[BaseModel], ...]] = (JobBody, UploadBody)
 _ANSWERS: Final[tuple[type[BaseModel], ...]] = (Accepted, JobPage, JobView, Problem, UploadTicket)
@@ -50,7 +51,15 @@ def _schemas() -> dict[str, Any]:
     _, bodies = models_json_schema([(model, "validation") for model in _BODIES], ref_template=_REF)
     _, answers = models_json_schema([(model, "serialization") for model in _ANSWERS], ref_template=_REF)
     # Operations are in both: callers may leave defaults out, so the bodies' schemas are the wider ones.
-    return {**answers["$defs"], **bodies["$defs"]}
+    schemas: dict[str, Any] = {**answers["$defs"], **bodies["$defs"]}
+    for operation in (Probe, Transcribe, Thumbnails):
+        # A default for us; for callers it is what tells an operation from the others.
+        schemas[operation.__name__]["required"] = ["name"]
+    schemas[Thumbnails.__name__]["not"] = {
+        "required": ["count", "seconds"],
+        "properties": {"count": {"type": "integer"}, "seconds": {"type": "array"}},
+    }
+    return schemas
 
 
 def _paths() -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 from shared import classify
 from shared.api import JobBody
 from shared.classify import FileFacts
-from shared.errors import Fault, InvalidRequest, PermanentError, RetryableError, SourceMissing, SourceRefused
+from shared.errors import Fault, RetryableError, SourceMissing, SourceRefused
 from shared.job import Source
 from shared.services import Services
 
@@ -22,30 +23,35 @@ class Inspected:
     file: FileFacts
 
 
-def inspect(body: JobBody, everything: Services) -> Inspected:
-    """What the source is. Raises InvalidRequest for a place that is not allowed, SourceMissing, Unavailable."""
+def faults(body: JobBody, everything: Services) -> Iterator[Fault]:
+    """What is wrong with the places that a request names, without asking for them."""
     if body.webhook_url is not None:
-        _allowed("webhook_url", body.webhook_url, everything)
-    if body.source.startswith("gs://"):
-        return _object(body.source, everything)
-    _allowed("source", body.source, everything)
-    return _url(body.source, everything)
+        yield from url_faults("webhook_url", body.webhook_url, everything)
+    place = Source(uri=body.source).bucket_and_name
+    if place is None:
+        yield from url_faults("source", body.source, everything)
+        return
+    bucket, name = place
+    if not name:
+        yield Fault("source", "must be gs://bucket/name")
+    elif bucket not in everything.settings.readable_buckets:
+        yield Fault("source", "is in a bucket that is not read here")
 
 
-def _allowed(field: str, url: str, everything: Services) -> None:
+def url_faults(field: str, url: str, everything: Services) -> Iterator[Fault]:
     try:
         everything.http.check(url)
     except SourceRefused as refused:
-        raise InvalidRequest(refused.message, (Fault(field, refused.message),), code=refused.reason_code) from refused
+        yield Fault(field, refused.message)
 
 
-def _object(uri: str, everything: Services) -> Inspected:
-    source = Source(uri=uri)
-    bucket, name = source.bucket_and_name or ("", "")
-    if not name:
-        raise InvalidRequest("source names no object", (Fault("source", "must be gs://bucket/name"),))
-    if bucket not in everything.settings.readable_buckets:
-        raise InvalidRequest("source is in a bucket this hub does not read", (Fault("source", "bucket not allowed"),))
+def inspect(uri: str, everything: Services) -> Inspected:
+    """What an allowed source is. Raises SourceMissing, SourceRefused, TooLarge, Unavailable."""
+    place = Source(uri=uri).bucket_and_name
+    return _object(uri, *place, everything) if place else _url(uri, everything)
+
+
+def _object(uri: str, bucket: str, name: str, everything: Services) -> Inspected:
     head = everything.objects.head(bucket, name, length=classify.HEAD_BYTES)
     if head is None:
         raise SourceMissing(f"there is no object {uri}")
@@ -54,13 +60,11 @@ def _object(uri: str, everything: Services) -> Inspected:
 
 
 def _url(url: str, everything: Services) -> Inspected:
-    """The worker decides; here a slow or unfriendly server leaves only the URL's own name to go by."""
+    """The worker decides; here a server too slow to answer leaves only the URL's own name to go by."""
     name = urlsplit(url).path.rpartition("/")[2]
     try:
         peek = everything.http.peek(url, limit_bytes=classify.HEAD_BYTES, timeout_seconds=_PEEK_SECONDS)
-    except SourceMissing:
-        raise
-    except (RetryableError, PermanentError):
+    except RetryableError:
         return Inspected(Source(uri=url), classify.presume(name, None, None))
     facts = classify.classify(peek.name or name, peek.content_type, peek.first_bytes, peek.content_length)
     return Inspected(Source(uri=url), facts)

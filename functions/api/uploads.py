@@ -4,44 +4,39 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator
+from typing import Final
 
 import flask
 
-from functions.api import bodies
+from functions.api import bodies, sources
 from functions.api.answers import answer
 from functions.on_upload import ticket_key
 from shared.api import UploadBody, UploadTicket, operations_of, status_url
-from shared.errors import Fault, InvalidRequest, SourceRefused
+from shared.errors import Fault
+from shared.events import traceparent
 from shared.job import job_id_for
 from shared.services import Services
 from shared.settings import ApiKey
 
+#: Storage takes 8 KiB of custom metadata with an object (https://cloud.google.com/storage/quotas#objects); the rest
+#: is for what we add ourselves.
+_MAX_METADATA_BYTES: Final = 7 * 1024
+
 
 def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.Response:
-    body = bodies.read(request, UploadBody)
-    if body.webhook_url is not None:
-        try:
-            everything.http.check(body.webhook_url)
-        except SourceRefused as refused:
-            fault = Fault("webhook_url", refused.message)
-            raise InvalidRequest(refused.message, (fault,), code=refused.reason_code) from refused
+    body = bodies.read(request, UploadBody, (), lambda body: _faults(body, everything))
     settings = everything.settings
     ticket = secrets.token_hex(16)
     name = f"tickets/{ticket}/{body.filename}"
-    metadata = {
-        "caller": key.name,
-        "webhook_url": body.webhook_url,
-        "id": body.id,
-        "labels": json.dumps(body.labels) if body.labels else None,
-        "traceparent": request.headers.get("traceparent"),
-    }
-    if body.operations:
-        metadata["operations"] = json.dumps([each.model_dump() for each in operations_of(body.operations)])
+    metadata = {**_metadata(body), "caller": key.name}
+    if trace := traceparent(request.headers.get("traceparent")):
+        metadata["traceparent"] = trace
     url = everything.objects.upload_session(
         settings.uploads_bucket,
         name,
         content_type=body.content_type,
-        metadata={field: value for field, value in metadata.items() if value},
+        metadata=metadata,
         origin=request.headers.get("Origin"),
     )
     job_id = job_id_for(ticket_key(settings.uploads_bucket, ticket))
@@ -53,3 +48,24 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
         object=f"gs://{settings.uploads_bucket}/{name}",
     )
     return answer(made, 201)
+
+
+def _metadata(body: UploadBody) -> dict[str, str]:
+    """What `on_upload` reads back from the object."""
+    operations = [each.model_dump() for each in operations_of(body.operations or ())]
+    asked = {
+        "webhook_url": body.webhook_url,
+        "id": body.id,
+        "labels": json.dumps(body.labels) if body.labels else None,
+        "operations": json.dumps(operations) if operations else None,
+    }
+    return {field: value for field, value in asked.items() if value}
+
+
+def _faults(body: UploadBody, everything: Services) -> Iterator[Fault]:
+    if body.webhook_url is not None:
+        yield from sources.url_faults("webhook_url", body.webhook_url, everything)
+    if sum(len(field) + len(value.encode()) for field, value in _metadata(body).items()) > _MAX_METADATA_BYTES:
+        yield Fault(
+            "body", f"operations, labels, id and webhook_url are together longer than {_MAX_METADATA_BYTES} bytes"
+        )

@@ -30,8 +30,7 @@ def recordings(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Path
     for name in ("short.wav", "short.mp3"):
         make_audio(folder / name, speech=assets.speech, seconds=4)
     make_video(folder / "whole.mp4", seconds=20, speech=assets.speech)
-    (folder / "cut.mp4").write_bytes((folder / "whole.mp4").read_bytes())
-    truncate(folder / "cut.mp4", 0.5)
+    truncate(folder / "whole.mp4", 0.5).rename(folder / "cut.mp4")
     (folder / "text.mp4").write_text("This is no video.\n" * 100)
     return folder
 
@@ -54,6 +53,7 @@ def fragile(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         lease=4,
         slot=4,
         slot_start=10,
+        idle=8,
         grace=3,
         sweep_every=2,
         commands={

@@ -67,11 +67,16 @@ class Drain:
 
     def _pull(self, limit: int) -> tuple[Delivery, ...]:
         try:
-            return tuple(self.subscription.pull(limit, timeout_seconds=_PULL_SECONDS))
+            pulled = tuple(self.subscription.pull(limit, timeout_seconds=_PULL_SECONDS))
         except RetryableError as error:
             _log.warning("pull failed", extra={"event": "drain.pull_failed", "error": error.reason_code})
             self.worker.stop.wait(1.0)
             return ()
+        if self.worker.stop.is_set():
+            for delivery in pulled:
+                self._nack(delivery)
+            return ()
+        return pulled
 
     def _look_at_parked(self, pool: ThreadPoolExecutor | None) -> bool:
         """Extend what is parked, every beat; with a free place, try one again. True when one was."""
