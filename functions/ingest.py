@@ -42,7 +42,8 @@ def _route(method: str, path: str, handler: Handler) -> _Route:
 
 _JOB: Final = r"/v1/jobs/(?P<job_id>[0-9a-f]{32})"
 _OPEN: Final = (
-    _route("GET", r"/healthz", documents.healthz),
+    # Cloud Run's front end keeps /healthz to itself (https://cloud.google.com/run/docs/known-issues#ah).
+    _route("GET", r"/healthz?", documents.health),
     _route("GET", r"/openapi\.json", documents.openapi),
 )
 _KEYED: Final = (

@@ -16,7 +16,7 @@ from shared.api import FieldFault, JobBody, UploadBody
 Body = TypeVar("Body", bound=BaseModel)
 
 #: Names that pydantic puts into an error's path for the branch of a union it took.
-_BRANCHES: Final = frozenset({"object", "probe", "transcribe", "thumbnails"})
+_BRANCHES: Final = frozenset({"bare", "object", "probe", "transcribe", "thumbnails"})
 
 
 def job_body(source: str, operations: Sequence[Any] | None, **asked: Any) -> JobBody:

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import typer
 
 from hubctl import bodies, show
-from hubctl.client import APPEAR_SECONDS, HubClient
+from hubctl.client import HubClient
 from hubctl.errors import BadUsage, JobNotFound, StrangeAnswer
 from hubctl.live import upload_display
 from hubctl.session import InSentences, Session
@@ -37,8 +37,8 @@ def _job_id(text: str) -> str:
 
 
 JobId = Annotated[str, typer.Argument(metavar="JOB_ID", callback=_job_id)]
-Url = Annotated[str | None, typer.Option("--url", help="The hub's address [env: HUB_URL].")]
-Key = Annotated[str | None, typer.Option("--key", help="The API key [env: HUB_API_KEY, which hides it from `ps`].")]
+Url = Annotated[str | None, typer.Option("--url", help="The hub's address; also HUB_URL.")]
+Key = Annotated[str | None, typer.Option("--key", help="The API key; HUB_API_KEY keeps it out of `ps`.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 app = typer.Typer(
@@ -104,11 +104,12 @@ def submit(
                 idempotency_key=idempotency_key,
                 destination=destination.value if destination else None,
             )
-        if not watch:
+        # What is over already, such as a file that was refused, is told with its reason either way.
+        if watch or answer.state.is_terminal:
+            show.accepted(answer, session.err)
+            session.follow(hub, answer.job_id, as_json=as_json)
+        else:
             session.accepted(answer, as_json=as_json)
-            return
-        show.accepted(answer, session.err)
-        session.follow(hub, answer.job_id, as_json=as_json)
 
 
 @app.command()
@@ -192,11 +193,11 @@ def redrive(
     session: Session = ctx.obj.given(url, key)
     with session.hub() as hub:
         answer = hub.redrive(job_id)
-        if not watch:
+        if watch:
+            show.accepted(answer, session.err)
+            session.follow(hub, job_id, as_json=as_json)
+        else:
             session.accepted(answer, as_json=as_json)
-            return
-        show.accepted(answer, session.err)
-        session.follow(hub, job_id, as_json=as_json)
 
 
 def _file(source: str) -> Path:
@@ -216,7 +217,7 @@ def _upload(session: Session, hub: HubClient, path: Path, body: UploadBody) -> A
     """Send the file and wait until the hub has made its job, so that files are answered as addresses are."""
     with upload_display(session.err, path.name, path.stat().st_size) as on_bytes:
         ticket = hub.upload(path, body, on_bytes=on_bytes)
-    job = hub.wait_for(ticket.job_id, until=lambda job: True, appear_seconds=APPEAR_SECONDS)
+    job = show.arrival(hub, ticket.job_id, session.err)
     return Accepted(
         job_id=job.job_id,
         id=job.id,

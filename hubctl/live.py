@@ -86,10 +86,11 @@ class _JobBar:
             total=100.0 if made else None,
             completed=made.percent if made else 0.0,
             left=_left(job),
+            refresh=True,
         )
 
     def trouble(self, error: HubUnavailable) -> None:
-        self._progress.update(self._task, description=f"{clean(error.message)}; asking again")
+        self._progress.update(self._task, description=f"{clean(error.message)}; asking again", refresh=True)
 
 
 class _JobLines:

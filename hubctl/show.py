@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from hubctl.client import HubClient
+from hubctl.client import APPEAR_SECONDS, HubClient
 from hubctl.errors import HubError
 from hubctl.live import job_display
 from hubctl.words import clean, duration, moment
@@ -30,19 +30,27 @@ _COLOURS: Final = {
 _EXCERPT: Final = 600
 
 
+def arrival(client: HubClient, job_id: str, console: Console) -> JobView:
+    """Wait until the hub knows the job of an upload. Raises as `HubClient.wait_for`."""
+    with job_display(console) as display:
+        return client.wait_for(
+            job_id, until=lambda job: True, on_trouble=display.trouble, appear_seconds=APPEAR_SECONDS
+        )
+
+
 def follow(client: HubClient, job_id: str, console: Console, *, appear_seconds: float = 0.0) -> JobView:
     """Show the job's progress until it is over, and answer how it ended.
 
     A job that is not there yet is waited for `appear_seconds`. Raises as `HubClient.wait_for`.
     """
-    with job_display(console) as display:
-        try:
+    try:
+        with job_display(console) as display:
             return client.wait_for(
                 job_id, on_look=display.look, on_trouble=display.trouble, appear_seconds=appear_seconds
             )
-        except KeyboardInterrupt:
-            console.print(f"the job goes on; to see it again: hubctl watch {job_id}", soft_wrap=True)
-            raise
+    except KeyboardInterrupt:
+        console.print(f"the job goes on; to see it again: hubctl watch {job_id}", soft_wrap=True)
+        raise
 
 
 def result(job: JobView, transcript: str | None, console: Console) -> None:
@@ -60,16 +68,14 @@ def result(job: JobView, transcript: str | None, console: Console) -> None:
 
 def accepted(answer: Accepted, console: Console) -> None:
     """A job that was just taken on."""
-    where = f" for {answer.destination.value}" if answer.destination else ""
-    line = Text(f"{answer.job_id} is {answer.state.value}{where}: {clean(answer.reason)}")
-    console.print(line, soft_wrap=True)
+    console.print(Text(f"{answer.job_id} is {answer.state.value} ({clean(answer.reason)})"), soft_wrap=True)
 
 
 def listing(page: JobPage, console: Console) -> None:
     """One row for each job; tab-separated, without a head, where nobody looks at it."""
     if not console.is_terminal:
         for job in page.jobs:
-            console.print("\t".join(_row(job)), markup=False, soft_wrap=True)
+            console.file.write("\t".join(_row(job)) + "\n")  # Rich makes spaces of tabs
         return
     if not page.jobs:
         console.print("no jobs")
@@ -117,7 +123,9 @@ def _lines(job: JobView) -> Iterator[tuple[str, str]]:
     yield "file", job.file.found + (f", {decimal(job.file.size)}" if job.file.size is not None else "")
     if job.operations:
         yield "operations", ", ".join(operation.name for operation in job.operations)
-    yield "queue", f"{job.destination.value}: {job.reason}" if job.destination else job.reason
+    if job.destination:
+        yield "queue", job.destination.value
+    yield "because", job.reason
     yield "created", moment(job.created_at)
     if job.progress and not job.state.is_terminal:
         yield "progress", f"{job.progress.stage}, {job.progress.percent:.0f} %"

@@ -91,7 +91,7 @@ def _start(profile: Profile, folder: Path, stack: ExitStack) -> LocalCloud:
     }
     provision.create_queues(resources, endpoints)
     with ThreadPoolExecutor() as pool:
-        emulator = pool.submit(_start_emulators, processes, resources, endpoints, env, folder)
+        emulator = pool.submit(_start_emulators, processes, profile, resources, endpoints, folder)
         for name, child in children.items():
             functions.wait_until_ready(child, endpoints.functions[name])
         children |= emulator.result()
@@ -129,7 +129,7 @@ def _endpoints(ports: Ports, resources: Resources) -> Endpoints:
 
 
 def _start_emulators(
-    processes: Processes, resources: Resources, endpoints: Endpoints, env: dict[str, str], folder: Path
+    processes: Processes, profile: Profile, resources: Resources, endpoints: Endpoints, folder: Path
 ) -> dict[str, Child]:
     logs = folder / "logs"
     emulator = pubsub.start(processes, port=endpoints.pubsub, log=logs / "pubsub.log")
@@ -137,10 +137,11 @@ def _start_emulators(
     server = storage.start(
         processes,
         port=endpoints.storage,
-        data_dir=folder / "storage",
+        data_dir=profile.storage_folder or folder / "storage",
         log=logs / "storage.log",
         project=PROJECT,
         event_topic=provision.EVENTS_TOPIC,
+        event_bucket=UPLOADS,
         pubsub_port=endpoints.pubsub,
     )
     provision.create_buckets(endpoints)

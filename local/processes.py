@@ -4,7 +4,7 @@
         child = processes.start(["server", "--port=8080"], env=env, log=Path("server.log"), name="server")
         wait_ready(child, http_ready("http://127.0.0.1:8080/"), within_s=10)
 
-Leaving the block stops the children in reverse order, gently. If the block is never left (SIGKILL, a crash,
+Leaving the block stops the children, gently. If the block is never left (SIGKILL, a crash,
 SIGTERM without a handler), the watchdog kills them and everything they started (`local.watchdog`).
 """
 
@@ -146,13 +146,17 @@ class Processes:
         return child
 
     def close(self, grace_s: float = GRACE_S) -> None:
-        """Stop all children, the last one started first, each with `grace_s` seconds to end; then look for strays."""
+        """Stop all children at once, with `grace_s` seconds to end; then look for strays."""
         with self._lock:
             self._closed = True
-            children = tuple(reversed(self._children))
+            children = tuple(self._children)
         try:
             for child in children:
-                child.stop(grace_s)
+                child.terminate()
+            deadline = time.monotonic() + grace_s
+            for child in children:
+                child.wait(max(0.0, deadline - time.monotonic()))
+                child.kill()
         finally:
             self._watchdog.communicate()
 

@@ -41,6 +41,8 @@ class Profile:
     api_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     webhook_secret: str = "whsec_bG9jYWwtY2xvdWQtb25seS1zZWNyZXQ="  # noqa: S105 a secret of nothing
     alert_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    #: Where the storage stand-in keeps its objects; beside the logs when None.
+    storage_folder: Path | None = None
     #: What runs instead of the declared commands of the Jobs, by their names; tests put faults in.
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: More settings, by their environment names.

@@ -28,12 +28,14 @@ def start(
     log: Path,
     project: str,
     event_topic: str | None = None,
+    event_bucket: str | None = None,
     pubsub_port: int | None = None,
 ) -> Child:
     """Start the server on this loopback port and wait until it answers; MissingTool, StartFailed.
 
-    Objects are files in `data_dir`. With `event_topic` (an id) every finished write is published there, on the
-    Pub/Sub emulator at `pubsub_port`. Clients find the server by STORAGE_EMULATOR_HOST=http://127.0.0.1:PORT.
+    Objects are files in `data_dir`. With `event_topic` (an id) every finished write (to `event_bucket`, when
+    given) is published there, on the Pub/Sub emulator at `pubsub_port`. Clients find the server by
+    STORAGE_EMULATOR_HOST=http://127.0.0.1:PORT.
     """
     url = f"http://{LOOPBACK}:{port}"
     data_dir.mkdir(parents=True, exist_ok=True)
@@ -57,6 +59,8 @@ def start(
             f"-event.pubsub-topic={event_topic}",
             "-event.list=finalize",
         ]
+        if event_bucket is not None:
+            argv.append(f"-event.bucket={event_bucket}")
         env["PUBSUB_EMULATOR_HOST"] = f"{LOOPBACK}:{pubsub_port}"
     child = processes.start(argv, env=env, log=log, name="storage")
     wait_ready(child, http_ready(f"{url}/storage/v1/b?project={project}"), within_s=20)

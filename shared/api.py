@@ -42,7 +42,10 @@ class _Asked(_Body):
     webhook_url: Url | None = None
     #: Your own correlation id; comes back in every answer.
     id: Annotated[str, _Line] | None = None
-    labels: Annotated[dict[Annotated[str, _Line], Annotated[str, _Line]], Field(max_length=32)] = {}
+    labels: Annotated[
+        dict[Annotated[str, _Line], Annotated[str, _Line]],
+        Field(max_length=32, json_schema_extra={"additionalProperties": False}),
+    ] = {}
 
 
 #: JSON's arrays may arrive as lists, which a strict tuple would refuse.

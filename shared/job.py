@@ -140,7 +140,7 @@ class Job(_Frozen):
     attempt: int = 0
     #: Attempts of this submission that count (hand-backs do not).
     attempts_counted: int = 0
-    #: How often the sweep has sent this submission's message again.
+    #: How often the sweep has sent this job's message again since it was last at work.
     times_resent: int = 0
     owner: str | None = None
     progress: Progress | None = None
@@ -169,6 +169,7 @@ class Job(_Frozen):
             owner=owner,
             attempt=self.attempt + 1,
             attempts_counted=self.attempts_counted + 1,
+            times_resent=0,
             started_at=now,
             progress=None,
         )

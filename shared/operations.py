@@ -10,6 +10,14 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstr
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
 
 
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+#: An integer as JSON Schema has it: 8.0 is one, "8" and true are none. Last in a type, or its limits become no schema.
+_WHOLE: Final = BeforeValidator(_whole)
+
+
 class _Operation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -29,7 +37,7 @@ class Transcribe(_Operation):
     #: `translate` turns any language into English text.
     task: Literal["transcribe", "translate"] = "transcribe"
     #: Most words on one subtitle line; by line length when left out.
-    words_per_line: Annotated[int, Field(ge=1, le=50)] | None = None
+    words_per_line: Annotated[int, Field(ge=1, le=50), _WHOLE] | None = None
 
 
 class Thumbnails(_Operation):
@@ -37,7 +45,7 @@ class Thumbnails(_Operation):
 
     name: Literal["thumbnails"] = "thumbnails"
     #: How many, evenly spread over the video (5 when neither this nor `seconds` is given).
-    count: Annotated[int, Field(ge=1, le=100)] | None = None
+    count: Annotated[int, Field(ge=1, le=100), _WHOLE] | None = None
     #: At which times, in seconds from the start.
     seconds: (
         # JSON's arrays arrive as lists, which a strict tuple would refuse.
@@ -45,7 +53,7 @@ class Thumbnails(_Operation):
         | None
     ) = None
     #: Longest width in pixels; never enlarged.
-    width: Annotated[int, Field(ge=16, le=3840)] = 640
+    width: Annotated[int, Field(ge=16, le=3840), _WHOLE] = 640
 
     @model_validator(mode="after")
     def _count_or_seconds(self) -> Thumbnails:

@@ -74,7 +74,7 @@ def _send_again(seen: Snapshot, services: Services) -> Mended:
         return Mended.NOTHING
     is_task = seen.job.destination is Destination.CPU
     # A queue remembers the names of tasks it has deleted, too.
-    send(seen.job, services, task_suffix=f"-resent-{times}" if is_task and times else "")
+    send(seen.job, services, task_suffix=f"-resent-{seen.job.attempt}-{times}" if is_task and times else "")
     _log.warning("job sent again", extra={"event": "job.resent", "times": times + 1, **seen.job.log_labels()})
     # Whoever submitted it may have died before this, too.
     services.store.add_to_index(seen.job)

@@ -68,11 +68,8 @@ def make_video(
         if aspect is not None:
             video.codec_context.sample_aspect_ratio = aspect
         audio = _audio_stream(film, path, "mono") if speech or silence else None
-        sound = (
-            _packets(audio, _speech(speech, seconds) if speech else _silence(seconds), speech_start)
-            if audio
-            else iter(())
-        )
+        waves = _speech(speech, seconds) if speech else _silence(seconds)
+        sound = _packets(audio, waves, speech_start) if audio else iter(())
         heard = next(sound, None)
         for moment in moments:
             frame = av.VideoFrame.from_ndarray(picture(size, moment / seconds), format="rgb24").reformat(format=pix_fmt)

@@ -1,4 +1,4 @@
-"""GET /healthz and GET /openapi.json."""
+"""GET /health and GET /openapi.json."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functions.api.openapi import document
 from shared.services import Services
 
 
-def healthz(request: flask.Request, everything: Services) -> flask.Response:
+def health(request: flask.Request, everything: Services) -> flask.Response:
     """This process answers and its settings parse; whether the services behind it do is what alerts are for."""
     return flask.Response('{"status":"ok"}', 200, content_type="application/json")
 

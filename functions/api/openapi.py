@@ -137,7 +137,7 @@ def _paths() -> dict[str, Any]:
                 problems=(401, 404, 409, 503),
             ),
         },
-        "/healthz": {
+        "/health": {
             "get": {
                 "operationId": "health",
                 "summary": "Is this process up?",

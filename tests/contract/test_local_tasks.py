@@ -298,9 +298,7 @@ def test_task_is_not_sent_before_its_schedule_time(client: tasks_v2.CloudTasksCl
 
 
 @pytest.mark.parametrize("reply", [Reply(429), Reply(503), Reply(503, {"Retry-After": "1"})])
-def test_429_and_503_slow_the_whole_queue_down(
-    client: tasks_v2.CloudTasksClient, target: Target, reply: Reply
-) -> None:
+def test_429_and_503_slow_the_whole_queue_down(client: tasks_v2.CloudTasksClient, target: Target, reply: Reply) -> None:
     make_queue(client)
     target.replies.append(reply)
     create(client, target.url, "busy")

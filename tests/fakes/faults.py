@@ -46,9 +46,8 @@ class Faults:
         self._planned.append(Fault(lambda at, _: at == number, error, happens))
 
     def revive(self) -> None:
-        """A new process takes the dead one's place; what was planned and has not struck is dropped."""
+        """A new process takes the dead one's place."""
         self._is_dead = False
-        self._planned.clear()
 
     def during(self, call: str, do: Callable[[], Answer]) -> Answer:
         """Make the call, or break it as planned; a dead process makes none."""

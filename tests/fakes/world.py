@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -51,6 +51,9 @@ def request(services: FakeServices, **changes: Any) -> JobRequest:
     return JobRequest(**{**values, **changes})
 
 
+Door = Callable[[JobRequest, FakeServices], Submitted]
+
+
 @dataclass
 class World:
     services: FakeServices = field(default_factory=lambda: fake_services(**NO_BEATS))
@@ -61,17 +64,19 @@ class World:
     def __post_init__(self) -> None:
         self.services.executions.on_start = self._run_execution
 
-    def worker(self, name: str = "worker", *, ends_at: float | None = None) -> Worker:
-        return Worker(self.services, self.processor, name, ends_at, threading.Event())
+    def worker(
+        self, name: str = "worker", *, ends_at: float | None = None, stop: threading.Event | None = None
+    ) -> Worker:
+        return Worker(self.services, self.processor, name, ends_at, stop or threading.Event())
 
     def submit(self, asked: JobRequest | None = None) -> Submitted:
         return submit(asked or request(self.services), self.services)
 
-    def insist(self, asked: JobRequest) -> Submitted:
+    def insist(self, asked: JobRequest, door: Door | None = None) -> Submitted:
         """A client that comes again with the same key until it gets its answer."""
         for _ in range(20):
             with self.surviving():
-                return self.submit(asked)
+                return (door or submit)(asked, self.services)
             self.services.clock.advance(2)
         raise AssertionError("the job was never accepted")
 

@@ -106,6 +106,7 @@ def change(everything: FakeServices, job_id: str, *steps: str) -> Job:
             "leased": ("worker/1", now),
             "succeeded": (outcome(job), (), now),
             "cancelled": (now,),
+            "redriven": (now,),
         }
         changed = getattr(job, step)(*arguments.get(step, (failure, now)))
         everything.store.update(job_id, lambda seen, changed=changed: changed)  # type: ignore[misc]

@@ -76,11 +76,11 @@ def test_messages_speak_of_the_job_that_the_tests_make() -> None:
     everything = fake_services()
     job = submitted(everything)
     for name in ("pubsub_push_bell.json", "dead_letter_backstop_push.json", "dead_letter_push.json"):
-        delivery = push(event(name))
+        delivery = push(json.dumps(event(name)).encode())
         assert job_message(delivery.data).job_id == job.job_id
         assert delivery.attributes["jobId"] == job.job_id
     (sent,) = everything.topics.on("gpu-tasks")
-    bell = push(event("pubsub_push_bell.json"))
+    bell = push(json.dumps(event("pubsub_push_bell.json")).encode())
     assert job_message(sent.data) == job_message(bell.data)
     assert set(sent.attributes) == set(bell.attributes)
     for name in ("cpu_task.json", "webhook_task.json"):

@@ -11,6 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.errors import Unavailable
+from shared.fetch import FetchPolicy, GuardedClient
 from shared.job import Job, State, job_id_for
 from tests.fakes.services import FakeServices, fake_services
 from tests.functions.serving import MP3, MP4, TEXT, WAV, event, record, serving
@@ -32,11 +33,12 @@ def on_upload(everything: FakeServices) -> Iterator[FlaskClient]:
         yield client
 
 
-def arrived(everything: FakeServices, name: str, **data: Any) -> Any:
+def arrived(everything: FakeServices, file: str, **data: Any) -> Any:
     """An event of tests/events whose object is there, in the generation that the event names."""
-    made = event(name)
-    made["data"] |= {"size": str(len(CONTENT[name])), **data}
-    generation = everything.objects.put(made["data"]["bucket"], made["data"]["name"], CONTENT[name])
+    made = event(file)
+    made["data"] |= data
+    assert int(made["data"]["size"]) == len(CONTENT[file])
+    generation = everything.objects.put(made["data"]["bucket"], made["data"]["name"], CONTENT[file])
     made["data"]["generation"] = str(generation)
     return made
 
@@ -159,6 +161,7 @@ def test_metadata_names_operations_webhook_id_and_labels(on_upload: FlaskClient,
         ({"webhook_url": "http://10.0.0.7/hook"}, "not public"),
         ({"id": "x" * 201}, "id"),
     ],
+    ids=lambda value: str(value)[:40],
 )
 def test_metadata_that_is_wrong_is_told_in_the_record(
     on_upload: FlaskClient, everything: FakeServices, metadata: dict[str, str], named: str
@@ -220,9 +223,16 @@ def test_ticket_in_another_generation_is_a_job_of_its_own(on_upload: FlaskClient
     assert job_of(everything, second).source.generation == int(second["data"]["generation"])
 
 
-def test_webhook_to_loopback_is_refused_outside_the_local_cloud() -> None:
-    from shared.fetch import FetchPolicy, GuardedClient
+@pytest.mark.parametrize("trace", ["junk", "00-" + "a" * 2000, ""])
+def test_trace_that_is_none_goes_no_further(on_upload: FlaskClient, everything: FakeServices, trace: str) -> None:
+    """A Pub/Sub attribute ends at 1024 bytes: a long one would make every publish of the job fail."""
+    made = arrived(everything, "storage_finalized.json", metadata={"traceparent": trace})
+    made["traceparent"] = trace
+    assert post(on_upload, made) == 200
+    assert job_of(everything, made).traceparent is None
 
+
+def test_webhook_to_loopback_is_refused_outside_the_local_cloud() -> None:
     everything = fake_services(http=GuardedClient(FetchPolicy()))
     made = arrived(everything, "storage_finalized.json", metadata={"webhook_url": "http://127.0.0.1:8080/hook"})
     with serving("on_upload", everything) as client:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,9 @@ from local.assets import Assets, ensure_assets
 from shared.media.process import MediaProcessor
 from shared.operations import Operation
 from shared.processor import Result
+
+# Read when CTranslate2's first model is made: threads that spin at barriers crawl where something else runs, too.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 RECORDINGS = Path(__file__).resolve().parents[4] / "shared" / "media"
 

@@ -1,0 +1,131 @@
+"""POST /v1/uploads: the ticket, and the upload that becomes exactly the job it announced."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from shared.fetch import FetchPolicy, GuardedClient
+from shared.job import Job, State
+from tests.fakes.services import FakeServices, fake_services
+from tests.functions.serving import MP4, OPERATOR, SHOP, TEXT, event, record, serving
+
+BODY: dict[str, Any] = {"filename": "keynote.mp4", "content_type": "video/mp4"}
+TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def post(api: FlaskClient, body: Any, **headers: str) -> Any:
+    return api.post("/v1/uploads", json=body, headers={**SHOP, **headers})
+
+
+def uploaded(everything: FakeServices, ticket: Any, data: bytes = MP4) -> Job:
+    """What the caller does with the ticket, storage with the upload, and `on_upload` with storage's event."""
+    name = ticket["object"].removeprefix("gs://uploads/")
+    metadata = everything.objects.sessions[ticket["upload_url"]]
+    generation = everything.objects.put("uploads", name, data, metadata=metadata)
+    made = event("storage_finalized.json")
+    made["data"] |= {"name": name, "generation": str(generation), "size": str(len(data)), "metadata": metadata}
+    with serving("on_upload", everything) as on_upload:
+        headers = {"Content-Type": "application/cloudevents+json"}
+        assert on_upload.post("/", data=json.dumps(made), headers=headers).status_code == 200
+    return record(everything, ticket["job_id"])
+
+
+def test_upload_becomes_the_announced_job_with_all_that_was_asked(api: FlaskClient, everything: FakeServices) -> None:
+    asked = {
+        **BODY,
+        "operations": ["probe", {"name": "thumbnails", "seconds": [1, 2.5]}],
+        "webhook_url": "https://hooks.example.com/done",
+        "id": "Auftrag \u2116 17",
+        "labels": {"team": "Pr\u00e9sse", "0": "object"},
+    }
+    answer = post(api, asked, traceparent=TRACE)
+    assert answer.status_code == 201
+    ticket = answer.json
+    assert ticket["status_url"] == f"https://ingest.test/v1/jobs/{ticket['job_id']}"
+    job = uploaded(everything, ticket)
+    assert (job.caller, job.id, job.labels) == ("shop", asked["id"], asked["labels"])
+    assert (job.webhook_url, job.traceparent, job.explicit) == (asked["webhook_url"], TRACE, True)
+    assert [operation.name for operation in job.operations] == ["probe", "thumbnails"]
+    assert job.source.uri == ticket["object"]
+    assert api.get(f"/v1/jobs/{ticket['job_id']}", headers=SHOP).json["state"] == "queued"
+
+
+def test_without_operations_the_kinds_defaults_hold(api: FlaskClient, everything: FakeServices) -> None:
+    job = uploaded(everything, post(api, BODY).json)
+    assert [operation.name for operation in job.operations] == ["probe", "transcribe", "thumbnails"]
+    assert (job.explicit, job.id, job.labels, job.webhook_url) == (False, None, {}, None)
+
+
+def test_announced_job_that_turns_out_no_media_says_so(api: FlaskClient, everything: FakeServices) -> None:
+    job = uploaded(everything, post(api, BODY).json, TEXT)
+    assert job.failure is not None
+    assert (job.state, job.failure.code, job.caller) == (State.FAILED, "unsupported_media", "shop")
+
+
+def test_until_the_upload_there_is_no_job(api: FlaskClient) -> None:
+    assert api.get(f"/v1/jobs/{post(api, BODY).json['job_id']}", headers=SHOP).status_code == 404
+
+
+def test_each_ticket_is_another_job(api: FlaskClient) -> None:
+    tickets = [post(api, BODY).json for _ in range(2)]
+    assert len({ticket["job_id"] for ticket in tickets}) == 2
+    assert len({ticket["object"] for ticket in tickets}) == 2
+
+
+@pytest.mark.parametrize("header", [SHOP, OPERATOR])
+def test_caller_cannot_name_another_as_the_owner(
+    api: FlaskClient, everything: FakeServices, header: dict[str, str]
+) -> None:
+    assert post(api, {**BODY, "caller": "operator"}).status_code == 400
+    ticket = post(api, BODY, **header).json
+    assert uploaded(everything, ticket).caller == ("shop" if header is SHOP else "operator")
+
+
+@pytest.mark.parametrize(
+    ("changed", "field"),
+    [
+        ({"filename": ""}, "filename"),
+        ({"filename": "../keynote.mp4"}, "filename"),
+        ({"filename": "a\\b.mp4"}, "filename"),
+        ({"filename": "a\x00.mp4"}, "filename"),
+        ({"filename": "a\r\nb.mp4"}, "filename"),
+        ({"filename": "x" * 201}, "filename"),
+        ({"filename": None}, "filename"),
+        ({"content_type": ""}, "content_type"),
+        ({"content_type": "video"}, "content_type"),
+        ({"content_type": "video/mp4; a=b"}, "content_type"),
+        ({"content_type": "vid\u00e9o/mp4"}, "content_type"),
+        ({"content_type": "video/mp4\r\nX-Evil: 1"}, "content_type"),
+        ({"operations": []}, "operations"),
+        ({"operations": ["dance"]}, "operations.0"),
+        ({"webhook_url": "nowhere"}, "webhook_url"),
+        ({"labels": {"x" * 200: "y" * 200, **{f"{n}" * 90: "z" * 200 for n in range(10, 40)}}}, "body"),
+        ({"source": "gs://uploads/a.mp4"}, "source"),
+    ],
+    ids=lambda value: repr(value)[:50],
+)
+def test_wrong_body_is_400_and_names_the_field(
+    api: FlaskClient, everything: FakeServices, changed: dict[str, Any], field: str
+) -> None:
+    answer = post(api, {**BODY, **changed})
+    assert answer.status_code == 400
+    assert [fault["field"] for fault in answer.json["errors"]] == [field]
+    assert everything.objects.sessions == {}
+
+
+def test_webhook_inside_a_network_is_refused_outside_the_local_cloud() -> None:
+    everything = fake_services(http=GuardedClient(FetchPolicy()))
+    with serving("ingest", everything) as api:
+        answer = post(api, {**BODY, "webhook_url": "http://127.0.0.1:5678/webhook"})
+    assert answer.status_code == 400
+    assert [fault["field"] for fault in answer.json["errors"]] == ["webhook_url"]
+
+
+def test_upload_url_is_never_logged(api: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    url = post(api, BODY).json["upload_url"]
+    assert url not in str([vars(line) for line in caplog.records])

@@ -1,0 +1,251 @@
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
+
+import pytest
+
+from shared.errors import PermanentError, Unavailable
+from shared.job import Job, Progress, State
+from shared.lease import Beat, Claim, LeaseLost, Stopping, Taken, take
+from tests.fakes.services import FakeServices, fake_services
+from tests.unit.samples import NO_LUCK, NOON, job, job_in
+from tests.waiting import eventually
+
+
+def put(services: FakeServices, record: Job) -> Job:
+    """The record as if written long ago."""
+    assert services.store.create(record)
+    services.clock.advance(3600)
+    return record
+
+
+def record_of(services: FakeServices, record: Job) -> Job:
+    seen = services.store.get(record.job_id)
+    assert seen is not None
+    return seen.job
+
+
+class TestTake:
+    def test_a_waiting_job_is_taken_as_a_new_attempt(self, services: FakeServices) -> None:
+        queued = put(services, job())
+        taken = take(queued.job_id, 1, "worker/1", services)
+        assert taken == Taken(Claim.TAKEN, record_of(services, queued))
+        assert taken.job is not None
+        assert (taken.job.state, taken.job.owner, taken.job.attempt) == (State.RUNNING, "worker/1", 1)
+        assert taken.job.started_at == services.now()
+
+    def test_a_live_lease_of_another_is_held(self, services: FakeServices) -> None:
+        queued = put(services, job())
+        take(queued.job_id, 1, "worker/1", services)
+        services.clock.advance(services.settings.lease_seconds - 0.1)
+        assert take(queued.job_id, 1, "worker/2", services).claim is Claim.HELD
+        assert record_of(services, queued).owner == "worker/1"
+
+    def test_an_expired_lease_is_taken_over_as_the_next_attempt(self, services: FakeServices) -> None:
+        queued = put(services, job())
+        take(queued.job_id, 1, "worker/1", services)
+        services.clock.advance(services.settings.lease_seconds)
+        taken = take(queued.job_id, 1, "worker/2", services)
+        assert taken.claim is Claim.TAKEN
+        assert taken.job is not None
+        assert (taken.job.owner, taken.job.attempt, taken.job.attempts_counted) == ("worker/2", 2, 2)
+
+    @pytest.mark.parametrize("state", [state for state in State if state.is_terminal])
+    def test_a_terminal_job_is_over(self, services: FakeServices, state: State) -> None:
+        ended = put(services, job_in(state))
+        assert take(ended.job_id, 1, "worker/2", services) == Taken(Claim.OVER, ended)
+
+    @pytest.mark.parametrize("submission", [1, 3])
+    def test_the_message_of_another_submission_is_over(self, services: FakeServices, submission: int) -> None:
+        redriven = put(services, job(submission=2))
+        assert take(redriven.job_id, submission, "worker/1", services).claim is Claim.OVER
+        assert record_of(services, redriven) == redriven
+
+    def test_a_job_without_a_record_is_over(self, services: FakeServices) -> None:
+        assert take("0" * 32, 1, "worker/1", services) == Taken(Claim.OVER, None)
+
+    @pytest.mark.parametrize("record", [job(attempts_counted=5), job_in(State.RUNNING)])
+    def test_the_sixth_attempt_is_not_made(self, services: FakeServices, record: Job) -> None:
+        used_up = put(services, record.model_copy(update={"attempts_counted": 5}))
+        assert take(used_up.job_id, 1, "worker/2", services) == Taken(Claim.EXHAUSTED, used_up)
+
+    def test_a_take_whose_answer_was_lost_is_ours(self, services: FakeServices) -> None:
+        queued = put(services, job())
+        services.objects.lose_next_answer("jobs/")
+        taken = take(queued.job_id, 1, "worker/1", services)
+        assert taken.claim is Claim.TAKEN
+        assert taken.job is not None
+        assert (taken.job.attempt, taken.job.attempts_counted) == (1, 1)
+
+    def test_of_many_at_once_one_takes_it(self, services: FakeServices) -> None:
+        queued = put(services, job())
+        number = 8
+        start = threading.Barrier(number)
+
+        def one(worker: int) -> Claim:
+            start.wait(10)
+            return take(queued.job_id, 1, f"worker/{worker}", services).claim
+
+        with ThreadPoolExecutor(number) as pool:
+            claims = list(pool.map(one, range(number)))
+        assert sorted(claims) == [Claim.HELD] * (number - 1) + [Claim.TAKEN]
+        assert record_of(services, queued).attempt == 1
+
+
+@pytest.fixture
+def quick() -> FakeServices:
+    """Beats every 20 ms."""
+    return fake_services(progress_seconds=0.01, beat_seconds=0.02)
+
+
+@pytest.fixture
+def leased(quick: FakeServices) -> Job:
+    taken = take(put(quick, job()).job_id, 1, "worker/1", quick)
+    assert taken.job is not None
+    quick.clock.advance(1)
+    return taken.job
+
+
+def extend() -> None:
+    """No message to extend."""
+
+
+def writes(services: FakeServices) -> int:
+    return sum(write.name.startswith("jobs/") for write in services.objects.writes)
+
+
+def stage_of(services: FakeServices, record: Job) -> tuple[str, float] | None:
+    progress = record_of(services, record).progress
+    return (progress.stage, progress.percent) if progress else None
+
+
+def reports(beat: Beat, error: type[Exception]) -> Callable[[], bool]:
+    """Does a report raise this by now?"""
+
+    def raised() -> bool:
+        try:
+            beat.report("decode", 10)
+        except error:
+            return True
+        return False
+
+    return raised
+
+
+class TestBeat:
+    def test_a_beat_renews_the_lease_and_extends_the_message(self, quick: FakeServices, leased: Job) -> None:
+        extensions: list[float] = []
+        before = writes(quick)
+        with Beat(leased, quick, extend=lambda: extensions.append(0)):
+            eventually(lambda: len(extensions) >= 3 and writes(quick) >= before + 3)
+        seen = quick.store.get(leased.job_id)
+        assert seen is not None
+        assert seen.job == leased
+        assert seen.has_live_lease(quick.settings.lease_seconds)
+
+    def test_progress_is_merged_into_few_writes_and_the_last_one_is_written(self, leased: Job) -> None:
+        slow = fake_services(progress_seconds=0.05, beat_seconds=20)
+        put(slow, job())
+        taken = take(leased.job_id, 1, "worker/1", slow).job
+        assert taken is not None
+        before, began = writes(slow), time.monotonic()
+        with Beat(taken, slow, extend=extend) as beat:
+            for percent in count(1):
+                beat.report("decode", min(percent, 4_999) / 50)
+                if time.monotonic() - began > 0.2:
+                    break
+            beat.report("upload", 95)
+            eventually(lambda: stage_of(slow, taken) == ("upload", 95.0))
+            elapsed = time.monotonic() - began
+        assert 2 <= writes(slow) - before <= elapsed / 0.05
+
+    def test_progress_carries_an_estimate_of_the_time_left(self, quick: FakeServices, leased: Job) -> None:
+        with Beat(leased, quick, extend=extend) as beat:
+            beat.report("fetch", 0.5)
+            eventually(lambda: record_of(quick, leased).progress == Progress(stage="fetch", percent=0.5))
+            beat.report("decode", 99)
+            eventually(lambda: stage_of(quick, leased) == ("decode", 99.0))
+        progress = record_of(quick, leased).progress
+        assert progress is not None
+        assert progress.eta_seconds is not None
+        assert 0 <= progress.eta_seconds < 1
+
+    @pytest.mark.parametrize(
+        "intrude",
+        [
+            lambda job: job.cancelled(NOON),
+            lambda job: job.leased("worker/2", NOON),
+            lambda job: job.retried(NO_LUCK, NOON),
+            lambda job: job.cancelled(NOON).redriven(NOON).leased("worker/1", NOON),
+        ],
+        ids=["cancelled", "taken over", "back in the queue", "redriven"],
+    )
+    def test_work_whose_lease_is_gone_is_told_so_at_its_next_report(
+        self, quick: FakeServices, leased: Job, intrude: Callable[[Job], Job]
+    ) -> None:
+        with Beat(leased, quick, extend=extend) as beat:
+            beat.report("decode", 10)
+            quick.store.update(leased.job_id, lambda seen: intrude(seen.job))
+            eventually(reports(beat, LeaseLost))
+        after = record_of(quick, leased)
+        assert after.model_copy(update={"progress": None}) == intrude(leased).model_copy(update={"progress": None})
+
+    def test_a_worker_told_to_stop_stops_unless_the_work_is_about_to_end(
+        self, quick: FakeServices, leased: Job
+    ) -> None:
+        stop = threading.Event()
+        with Beat(leased, quick, extend=extend, stop=stop) as beat:
+            beat.report("decode", 0)
+            stop.set()
+            beat.report("upload", 99.9)
+            with pytest.raises(Stopping):
+                beat.report("fetch", 0)
+
+    @pytest.mark.parametrize(
+        "error", [Unavailable("storage is down"), PermanentError("not allowed", code="storage_forbidden")]
+    )
+    def test_a_beat_that_failed_is_tried_again(
+        self, quick: FakeServices, leased: Job, error: Exception, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        quick.faults.fail_next("objects.write jobs/", error, times=2)
+        before = writes(quick)
+        with caplog.at_level(logging.WARNING), Beat(leased, quick, extend=extend) as beat:
+            eventually(lambda: writes(quick) >= before + 2)
+            beat.report("decode", 50)
+        assert [line.event for line in caplog.records] == ["lease.beat_failed"] * 2
+
+    def test_the_lease_is_renewed_while_pub_sub_is_down(self, quick: FakeServices, leased: Job) -> None:
+        def down() -> None:
+            raise Unavailable("Pub/Sub is down")
+
+        before = writes(quick)
+        with Beat(leased, quick, extend=down) as beat:
+            eventually(lambda: writes(quick) >= before + 3)
+            beat.report("decode", 50)
+
+    def test_the_message_is_extended_while_storage_is_down(self, quick: FakeServices, leased: Job) -> None:
+        quick.faults.fail_next("objects.", Unavailable("storage is down"), times=10**6)
+        extensions: list[float] = []
+        with Beat(leased, quick, extend=lambda: extensions.append(0)) as beat:
+            eventually(lambda: len(extensions) >= 3)
+            beat.report("decode", 50)
+
+    def test_a_renewal_whose_answer_was_lost_does_not_cost_the_lease(self, quick: FakeServices, leased: Job) -> None:
+        quick.objects.lose_next_answer("jobs/")
+        before = writes(quick)
+        with Beat(leased, quick, extend=extend) as beat:
+            eventually(lambda: writes(quick) >= before + 3)
+            beat.report("decode", 50)
+
+    def test_nothing_is_written_once_the_beat_has_ended(self, quick: FakeServices, leased: Job) -> None:
+        with Beat(leased, quick, extend=extend) as beat:
+            eventually(lambda: writes(quick) > 3)
+        before = writes(quick)
+        beat.report("upload", 99)
+        assert not [thread for thread in threading.enumerate() if thread.name == f"beat-{leased.job_id[:8]}"]
+        assert writes(quick) == before

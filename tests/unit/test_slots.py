@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from shared.errors import PermanentError, Unavailable
+from shared.slots import Slot, Slots
+from tests.fakes.services import FakeServices, fake_services
+
+
+@pytest.fixture
+def slots(services: FakeServices) -> Slots:
+    """Two of them."""
+    return services.slots
+
+
+def taken(services: FakeServices) -> list[str]:
+    return services.objects.names("state", "slots/gpu/")
+
+
+def take(slots: Slots) -> Slot:
+    slot = slots.take()
+    assert slot is not None
+    return slot
+
+
+def test_there_are_as_many_slots_as_executions_allowed(services: FakeServices, slots: Slots) -> None:
+    first, second = take(slots), take(slots)
+    assert {first.number, second.number} == {0, 1}
+    assert first.token != second.token
+    assert slots.take() is None
+    assert first.environment == {"GPU_SLOT": "0", "GPU_SLOT_TOKEN": first.token}
+
+
+def test_of_ten_at_once_two_get_one(services: FakeServices, slots: Slots) -> None:
+    start = threading.Barrier(10)
+
+    def ring(_: int) -> Slot | None:
+        start.wait(10)
+        return slots.take()
+
+    with ThreadPoolExecutor(10) as pool:
+        answers = [slot for slot in pool.map(ring, range(10)) if slot]
+    assert sorted(slot.number for slot in answers) == [0, 1]
+
+
+def test_a_released_slot_is_free(services: FakeServices, slots: Slots) -> None:
+    slot = take(slots)
+    slots.release(slot)
+    assert taken(services) == []
+    services.clock.advance(1)
+    assert take(slots).number == slot.number
+
+
+def test_a_slot_is_released_by_its_holder_only(services: FakeServices, slots: Slots) -> None:
+    stale = take(slots)
+    services.clock.advance(services.settings.slot_start_seconds)
+    holder = take(slots)
+    assert holder.number == stale.number
+    slots.release(stale)
+    assert slots.held(holder.number, holder.token) == holder
+    assert slots.held(stale.number, stale.token) is None
+
+
+@pytest.mark.parametrize("is_renewed", [False, True])
+def test_a_slot_not_renewed_in_time_may_be_taken_over(services: FakeServices, is_renewed: bool) -> None:
+    """One whose execution has not begun lasts longer: image pull and start."""
+    settings = fake_services(max_gpu_executions=1).settings
+    slots = Slots(services.objects, settings)
+    slot: Slot | None = take(slots)
+    assert slot is not None
+    lasts = settings.slot_start_seconds
+    if is_renewed:
+        services.clock.advance(1)
+        slot = slots.renew(slot)
+        assert slot is not None
+        lasts = settings.slot_seconds
+    services.clock.advance(lasts - 0.1)
+    assert slots.take() is None
+    services.clock.advance(0.1)
+    assert take(slots).token != slot.token
+    assert slots.renew(slot) is None
+
+
+def test_renewing_keeps_a_slot(services: FakeServices, slots: Slots) -> None:
+    slot: Slot | None = take(slots)
+    for _ in range(100):
+        services.clock.advance(services.settings.slot_seconds - 1)
+        assert slot is not None
+        slot = slots.renew(slot)
+    assert slot is not None
+    assert slots.held(slot.number, slot.token) == slot
+
+
+def test_a_slot_taken_with_a_lost_answer_is_ours_and_costs_no_second_one(services: FakeServices, slots: Slots) -> None:
+    services.objects.lose_next_answer("slots/")
+    slot = take(slots)
+    assert taken(services) == [f"slots/gpu/{slot.number}"] == ["slots/gpu/0"]
+    assert slots.held(0, slot.token) == slot
+
+
+def test_a_renewal_with_a_lost_answer_does_not_lose_the_slot(services: FakeServices, slots: Slots) -> None:
+    slot: Slot | None = take(slots)
+    for lost in (True, False, True, False):
+        services.clock.advance(4)
+        if lost:
+            services.objects.lose_next_answer("slots/")
+        assert slot is not None
+        slot = slots.renew(slot)
+    assert slot is not None
+    assert slots.held(slot.number, slot.token) == slot
+
+
+def test_a_renewal_that_fails_leaves_the_slot_for_the_next_beat(services: FakeServices, slots: Slots) -> None:
+    slot = take(slots)
+    services.clock.advance(4)
+    services.faults.fail_next("objects.write slots/", Unavailable("storage is down"))
+    assert slots.renew(slot) == slot
+    renewed = slots.renew(slot)
+    assert renewed is not None
+    assert renewed.generation != slot.generation
+
+
+def test_a_slot_that_was_swept_is_lost(services: FakeServices, slots: Slots) -> None:
+    slot = take(slots)
+    services.clock.advance(services.settings.slot_start_seconds)
+    assert slots.sweep() == 1
+    assert slots.renew(slot) is None
+
+
+def test_only_expired_slots_are_swept(services: FakeServices, slots: Slots) -> None:
+    take(slots)
+    services.clock.advance(services.settings.slot_start_seconds - 1)
+    fresh = take(slots)
+    assert slots.sweep() == 0
+    services.clock.advance(1)
+    assert slots.sweep() == 1
+    assert taken(services) == [f"slots/gpu/{fresh.number}"]
+
+
+def test_the_number_taken_is_cached_for_a_second(services: FakeServices, slots: Slots) -> None:
+    take(slots)
+    assert slots.taken() == 1
+    take(slots)
+    listings = services.faults.calls.count("objects.list slots/gpu/")
+    assert slots.taken() == 1
+    assert services.faults.calls.count("objects.list slots/gpu/") == listings
+    assert Slots(services.objects, services.settings).taken() == 2
+
+
+@pytest.mark.parametrize("error", [Unavailable("down"), PermanentError("forbidden")])
+def test_a_slot_that_cannot_be_taken_is_told(services: FakeServices, slots: Slots, error: Exception) -> None:
+    services.faults.fail_next("objects.write slots/", error)
+    with pytest.raises(type(error)):
+        slots.take()
+
+
+def test_a_slot_tells_whether_its_execution_has_begun(services: FakeServices, slots: Slots) -> None:
+    slot = take(slots)
+    services.clock.advance(1)
+    assert json.loads(services.objects.data("state", "slots/gpu/0")) == {"token": slot.token, "started": False}
+    slots.renew(slot)
+    assert json.loads(services.objects.data("state", "slots/gpu/0")) == {"token": slot.token, "started": True}

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import RateLimited, Unavailable
+from shared.job import Job, State
+from shared.store import JobStore, Snapshot, index_key, job_id_of
+from tests.fakes.objects import FakeObjects
+from tests.unit.samples import NOON, job, job_in
+
+JOB = job()
+
+
+@pytest.fixture
+def objects() -> FakeObjects:
+    return FakeObjects()
+
+
+@pytest.fixture
+def store(objects: FakeObjects) -> JobStore:
+    """One record, written a minute ago."""
+    store = JobStore(objects, "state", wait=objects.clock.advance)
+    assert store.create(JOB)
+    objects.clock.advance(60)
+    return store
+
+
+def resent(seen: Snapshot) -> Job:
+    return seen.job.resent()
+
+
+def stored(store: JobStore) -> Job:
+    seen = store.get(JOB.job_id)
+    assert seen is not None
+    return seen.job
+
+
+def test_a_record_is_read_as_it_was_written_with_its_age_by_storages_clock(store: JobStore) -> None:
+    seen = store.get(JOB.job_id)
+    assert seen is not None
+    assert (seen.job, seen.age_seconds) == (JOB, 60)
+
+
+def test_an_unknown_job_has_no_record_and_nothing_to_change(store: JobStore) -> None:
+    assert store.get("0" * 32) is None
+    assert store.update("0" * 32, resent) is None
+
+
+def test_a_record_is_created_once(store: JobStore) -> None:
+    assert not store.create(JOB.model_copy(update={"reason": "another"}))
+    assert stored(store) == JOB
+
+
+def test_a_record_that_does_not_parse_is_a_passing_fault_and_not_an_absent_job(
+    store: JobStore, objects: FakeObjects
+) -> None:
+    objects.put("state", f"jobs/{JOB.job_id}.json", b'{"job_id": 1}')
+    with pytest.raises(Unavailable, match="does not parse"):
+        store.get(JOB.job_id)
+
+
+@pytest.mark.parametrize(
+    ("state", "age", "is_live", "is_waiting"),
+    [
+        (State.QUEUED, 0, False, True),
+        (State.QUEUED, 1e6, False, True),
+        (State.RUNNING, 44.9, True, False),
+        (State.RUNNING, 45, False, True),
+        (State.FAILED, 0, False, False),
+        (State.CANCELLED, 1e6, False, False),
+    ],
+)
+def test_a_lease_lives_by_the_age_of_the_record(state: State, age: float, is_live: bool, is_waiting: bool) -> None:
+    seen = Snapshot(job_in(state), 1, age, NOON)
+    assert seen.has_live_lease(45) is is_live
+    assert seen.is_waiting(45) is is_waiting
+
+
+def test_of_changes_at_once_none_is_lost(store: JobStore) -> None:
+    number = 8
+    start = threading.Barrier(number)
+
+    def change(_: int) -> None:
+        start.wait(10)
+        store.update(JOB.job_id, resent)
+
+    with ThreadPoolExecutor(number) as pool:
+        list(pool.map(change, range(number)))
+    assert stored(store).times_resent == number
+
+
+def test_a_lost_race_asks_anew_with_what_the_winner_wrote(store: JobStore, objects: FakeObjects) -> None:
+    asked: list[State] = []
+
+    def cancel_first(seen: Snapshot) -> Job | None:
+        asked.append(seen.job.state)
+        if len(asked) == 1:
+            store.update(JOB.job_id, lambda other: other.job.cancelled(NOON))
+        return None if seen.job.state.is_terminal else seen.job.leased("worker", NOON)
+
+    seen = store.update(JOB.job_id, cancel_first)
+    assert asked == [State.QUEUED, State.CANCELLED]
+    assert seen is not None
+    assert seen.job.state is State.CANCELLED
+
+
+def test_a_write_whose_answer_was_lost_is_found_and_not_repeated(store: JobStore, objects: FakeObjects) -> None:
+    def lease_once(seen: Snapshot) -> Job | None:
+        return None if seen.job.owner == "mine" else seen.job.leased("mine", NOON)
+
+    objects.lose_next_answer("jobs/")
+    seen = store.update(JOB.job_id, lease_once)
+    assert seen is not None
+    assert (seen.job.owner, seen.job.attempt) == ("mine", 1)
+    assert stored(store) == seen.job
+
+
+def test_a_create_whose_answer_was_lost_says_that_there_is_a_record(objects: FakeObjects) -> None:
+    store = JobStore(objects, "state", wait=objects.clock.advance)
+    objects.lose_next_answer("jobs/")
+    assert not store.create(JOB)
+    assert stored(store) == JOB
+
+
+def test_a_change_waits_for_storages_limit_of_one_write_a_second(store: JobStore, objects: FakeObjects) -> None:
+    before = objects.clock.now()
+    for _ in range(3):
+        store.update(JOB.job_id, resent)
+    assert stored(store).times_resent == 3
+    assert objects.clock.now() - before == timedelta(seconds=2)
+
+
+def test_a_limit_that_never_ends_is_told_after_fifteen_pauses(store: JobStore, objects: FakeObjects) -> None:
+    objects.faults.fail_next("objects.write", RateLimited("too many"), times=1000)
+    before = objects.clock.now()
+    with pytest.raises(RateLimited):
+        store.update(JOB.job_id, resent)
+    assert objects.clock.now() - before == timedelta(seconds=15)
+
+
+def test_what_stays_the_same_is_written_only_when_its_time_is_the_message(
+    store: JobStore, objects: FakeObjects
+) -> None:
+    before = len(objects.writes)
+    store.update(JOB.job_id, lambda seen: seen.job)
+    assert len(objects.writes) == before
+    store.update(JOB.job_id, lambda seen: seen.job, touch=True)
+    assert len(objects.writes) == before + 1
+
+
+def test_declining_to_change_answers_the_record_as_it_stands(store: JobStore, objects: FakeObjects) -> None:
+    seen = store.update(JOB.job_id, lambda _: None, touch=True)
+    assert seen is not None
+    assert seen.job == JOB
+
+
+def test_the_index_lists_the_newest_job_first(store: JobStore) -> None:
+    jobs = [job(f"key {n}", created_at=NOON + timedelta(milliseconds=ms)) for n, ms in enumerate((5, 1, 90_000, 3))]
+    for one in jobs:
+        store.add_to_index(one)
+        store.add_to_index(one)
+    newest = sorted(jobs, key=lambda one: one.created_at, reverse=True)
+    listed = list(store.newest(start=None, limit=10))
+    assert [job_id_of(key) for key in listed] == [one.job_id for one in newest]
+    assert list(store.newest(start=index_key(newest[1]), limit=2)) == listed[1:3]
+
+
+def test_a_marker_is_there_until_it_is_closed_and_may_be_set_and_closed_twice(
+    store: JobStore, objects: FakeObjects
+) -> None:
+    store.mark_open(JOB.job_id)
+    store.mark_open(JOB.job_id)
+    assert list(store.open_jobs()) == [JOB.job_id]
+    objects.clock.advance(7)
+    assert store.marker_age_seconds(JOB.job_id) == 7
+    store.mark_closed(JOB.job_id)
+    store.mark_closed(JOB.job_id)
+    assert list(store.open_jobs()) == []
+    assert store.marker_age_seconds(JOB.job_id) == 0
+
+
+def test_a_letter_is_kept_once(store: JobStore, objects: FakeObjects) -> None:
+    assert store.keep_letter("2025-11-23", "a-1", b"first")
+    assert not store.keep_letter("2025-11-23", "a-1", b"second")
+    assert objects.data("state", "dead-letters/2025-11-23/a-1.json") == b"first"

@@ -1,0 +1,179 @@
+"""The safety net: each thing a crash can leave behind, and what the sweep makes of it."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+
+from shared.bell import ring
+from shared.errors import Unavailable
+from shared.events import JobMessage, job_message
+from shared.job import Job, State
+from shared.routing import Destination
+from shared.store import index_key
+from shared.sweep import sweep
+from tests.fakes.services import FakeServices, fake_services
+from tests.unit.samples import NOON, job, job_in
+
+
+def left(services: FakeServices, record: Job) -> Job:
+    """A record and its marker, left alone until the grace time is over."""
+    services.store.mark_open(record.job_id)
+    services.store.create(record)
+    services.clock.advance(services.settings.grace_seconds)
+    return record
+
+
+def markers(services: FakeServices) -> list[str]:
+    return services.objects.names("state", "open/")
+
+
+def record_of(services: FakeServices, record: Job) -> Job:
+    seen = services.store.get(record.job_id)
+    assert seen is not None
+    return seen.job
+
+
+def webhooks(services: FakeServices) -> list[str]:
+    return [task.name for task in services.queues.on("webhooks")]
+
+
+def test_nothing_open_is_nothing_to_do(services: FakeServices) -> None:
+    assert sweep(services) == {"slots": 0}
+
+
+def test_a_marker_whose_record_was_never_written_goes_after_the_grace_time(services: FakeServices) -> None:
+    services.store.mark_open(job().job_id)
+    services.clock.advance(services.settings.grace_seconds - 1)
+    assert sweep(services) == {"nothing": 1, "slots": 0}
+    services.clock.advance(1)
+    assert sweep(services) == {"marker": 1, "slots": 0}
+    assert markers(services) == []
+
+
+@pytest.mark.parametrize("state", [state for state in State if state.is_terminal])
+def test_a_terminal_job_is_concluded(services: FakeServices, state: State) -> None:
+    ended = left(services, job_in(state))
+    assert sweep(services) == {"concluded": 1, "slots": 0}
+    assert webhooks(services) == [f"{ended.job_id}-1-1"]
+    assert markers(services) == []
+
+
+@pytest.mark.parametrize(("destination", "topic"), [(Destination.GPU, "gpu-tasks"), (Destination.GKE, "gpu-tasks-gke")])
+def test_a_job_whose_message_may_be_lost_is_published_again(
+    services: FakeServices, destination: Destination, topic: str
+) -> None:
+    queued = left(services, job(destination=destination))
+    assert sweep(services) == {"sent": 1, "slots": 0}
+    (message,) = services.topics.on(topic)
+    assert job_message(message.data) == JobMessage(job_id=queued.job_id, submission=1)
+    assert record_of(services, queued).times_resent == 1
+    assert markers(services) == [f"open/{queued.job_id}"]
+
+
+def test_a_job_that_was_never_listed_is(services: FakeServices) -> None:
+    queued = left(services, job())
+    sweep(services)
+    assert services.objects.names("state", "index/") == [f"index/{index_key(queued)}"]
+
+
+def test_a_cpu_job_gets_a_task_under_a_new_name_each_time(services: FakeServices) -> None:
+    """The first time under the first name: if that task is there, it is not doubled."""
+    queued = left(services, job(destination=Destination.CPU))
+    for _ in range(3):
+        sweep(services)
+        services.clock.advance(3600)
+    name = f"{queued.job_id}-1"
+    tasks = services.queues.on("cpu-tasks")
+    assert [task.name for task in tasks] == [name, f"{name}-resent-0-1", f"{name}-resent-0-2"]
+    assert json.loads(tasks[0].body)["job_id"] == queued.job_id
+
+
+def test_a_job_that_waits_its_turn_is_published_again_ever_more_rarely(services: FakeServices) -> None:
+    left(services, job())
+    sent_at: list[float] = []
+    for minute in range(120):
+        if sweep(services)["sent"]:
+            sent_at.append(minute)
+        services.clock.advance(60)
+    assert sent_at == [0, 4, 12, 28, 60]
+
+
+def test_a_job_that_waited_long_and_then_lost_its_worker_is_sent_again_soon(services: FakeServices) -> None:
+    queued = left(services, job(times_resent=6))
+    services.store.update(queued.job_id, lambda seen: seen.job.leased("a worker that dies", NOON))
+    services.clock.advance(services.settings.grace_seconds)
+    assert sweep(services) == {"sent": 1, "slots": 0}
+
+
+@pytest.mark.parametrize("age", [0, 44, 60, 119])
+def test_a_young_job_is_left_alone(services: FakeServices, age: float) -> None:
+    for record in (job("a"), job_in(State.RUNNING), job("b", state=State.FAILED)):
+        services.store.mark_open(record.job_id)
+        services.store.create(record)
+    services.clock.advance(age)
+    assert sweep(services) == {"nothing": 3, "slots": 0}
+
+
+def test_a_running_job_whose_lease_lives_is_left_alone() -> None:
+    services = fake_services(lease_seconds=300, ack_deadline_seconds=600)
+    left(services, job_in(State.RUNNING))
+    assert sweep(services) == {"nothing": 1, "slots": 0}
+
+
+def test_a_job_of_a_dead_worker_is_sent_again_and_does_not_look_alive_by_it(services: FakeServices) -> None:
+    lost = left(services, job_in(State.RUNNING))
+    assert sweep(services) == {"sent": 1, "slots": 0}
+    after = record_of(services, lost)
+    assert (after.state, after.owner, after.attempts_counted) == (State.QUEUED, None, 1)
+    assert after.failure is not None
+    assert after.failure.code == "worker_lost"
+    # The bell of the new message must start an execution, and not fall silent.
+    assert ring(JobMessage(job_id=lost.job_id, submission=1), services) is False
+    assert len(services.executions.started) == 1
+
+
+def test_a_worker_that_was_quicker_than_the_sweep_keeps_its_lease(services: FakeServices) -> None:
+    lost = left(services, job_in(State.RUNNING))
+
+    class Quick:
+        """The message is hardly out when a worker has it."""
+
+        def publish(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> None:
+            services.store.update(lost.job_id, lambda seen: seen.job.leased("quick", NOON))
+
+    sweep(replace(services, topics=Quick()))
+    after = record_of(services, lost)
+    assert (after.state, after.owner, after.attempt, after.times_resent) == (State.RUNNING, "quick", 2, 0)
+
+
+def test_one_job_that_cannot_be_mended_does_not_keep_the_others_waiting(
+    services: FakeServices, caplog: pytest.LogCaptureFixture
+) -> None:
+    for number in range(3):
+        services.store.mark_open(job(str(number)).job_id)
+        services.store.create(job(str(number)))
+    services.clock.advance(services.settings.grace_seconds)
+    services.faults.fail_next("topics.publish", Unavailable("Pub/Sub is down"))
+    with caplog.at_level(logging.WARNING):
+        assert sweep(services) == {"failed": 1, "sent": 2, "slots": 0}
+    assert "sweep.failed" in [line.event for line in caplog.records]
+    services.clock.advance(60)
+    assert sweep(services) == {"sent": 1, "nothing": 2, "slots": 0}
+
+
+def test_expired_slots_are_freed(services: FakeServices) -> None:
+    services.slots.take()
+    services.clock.advance(services.settings.slot_start_seconds)
+    assert sweep(services) == {"slots": 1}
+    assert services.objects.names("state", "slots/") == []
+
+
+def test_a_sweep_while_storage_is_down_is_told(services: FakeServices) -> None:
+    services.faults.fail_next("objects.list", Unavailable("storage is down"))
+    with pytest.raises(Unavailable):
+        sweep(services)
