@@ -19,12 +19,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-
-import httpx
+from urllib.parse import urlsplit, urlunsplit
 
 from local import watchdog
 from local.ports import LOOPBACK
@@ -170,13 +170,17 @@ class Processes:
 
 
 def http_ready(url: str) -> Callable[[], bool]:
-    """True once a GET is answered with anything below 500."""
+    """True once a GET of this plain HTTP URL is answered with anything below 500."""
+    parts = urlsplit(url)
+    target = urlunsplit(("", "", parts.path or "/", parts.query, ""))
 
     def ready() -> bool:
-        try:
-            return httpx.get(url, timeout=1.0, trust_env=False).status_code < 500
-        except httpx.TransportError:
-            return False
+        with closing(HTTPConnection(parts.netloc, timeout=1.0)) as connection:
+            try:
+                connection.request("GET", target)
+                return connection.getresponse().status < 500
+            except (OSError, HTTPException):
+                return False
 
     return ready
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -46,9 +46,9 @@ def start(processes: Processes, *, port: int, log: Path) -> Child:
     return child
 
 
-def emulator_jar() -> Path:
-    """The emulator of the Google Cloud CLI that is installed here, the newest if several; else MissingTool."""
-    for home in _sdk_homes():
+def emulator_jar(homes: Iterable[Path] | None = None) -> Path:
+    """The emulator, the newest if several, in one of these Google Cloud CLIs or the one installed; else MissingTool."""
+    for home in _sdk_homes() if homes is None else homes:
         jars = sorted(home.expanduser().glob(_JARS))
         if jars:
             return jars[-1]

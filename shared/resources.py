@@ -55,7 +55,7 @@ class Function(_Declared):
     #: Requests one instance takes at once, and the framework's threads.
     concurrency: Annotated[int, Field(ge=1, le=1000)]
     max_instances: int
-    #: Requests that may be held open at once, over all instances together.
+    #: Requests one instance may hold open at once, for jobs to end.
     max_held: int = 0
 
 

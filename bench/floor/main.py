@@ -1,5 +1,7 @@
 """The floor that `ingest` is measured against: a function that answers 202 at once."""
 
+from __future__ import annotations
+
 import flask
 import functions_framework
 

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import re
 import secrets
-import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Final, Literal, cast
+from typing import Literal, cast
 
 import flask
 
 from functions.api import bodies, sources
 from functions.api.answers import answer
 from functions.api.keys import own_job
+from functions.api.waiting import preferred_seconds, wait_for_end
 from shared.api import Accepted, JobBody, operations_of, status_url, view
 from shared.conclude import conclude
-from shared.errors import Conflict, Fault, NotFound, RetryableError
+from shared.errors import Conflict, Fault, NotFound
 from shared.events import traceparent
 from shared.job import TRANSITIONS, Job, State
 from shared.services import Services
 from shared.settings import ApiKey
 from shared.store import Snapshot
 from shared.submit import JobRequest, Submitted, repeated, send, submit
-
-#: How often `Prefer: wait` looks at the record, in seconds.
-_POLL_SECONDS: Final = 0.5
-_WAIT: Final = re.compile(r"\s*wait\s*=\s*(\d{1,4})\s*", re.ASCII)
 
 
 def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.Response:
@@ -62,33 +56,17 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
             ),
             everything,
         )
-    return _wait(request, submitted, everything)
+    return _answer(request, submitted, everything)
 
 
-def _wait(request: flask.Request, submitted: Submitted, everything: Services) -> flask.Response:
+def _answer(request: flask.Request, submitted: Submitted, everything: Services) -> flask.Response:
     """200 with the result if the job ends while the caller would wait, else 202."""
     base = everything.settings.ingest_url
-    preferred = _wait_seconds(request)
-    if preferred is None:
-        return _accepted(submitted.job, base)
-    ends_at = time.monotonic() + min(preferred, everything.settings.max_wait_seconds)
-    job = submitted.job
-    while not job.state.is_terminal and (left := ends_at - time.monotonic()) > 0:
-        time.sleep(min(_POLL_SECONDS, left))
-        with suppress(RetryableError):  # the job is accepted, whatever becomes of this look at it
-            seen = everything.store.get(job.job_id)
-            job = seen.job if seen else job
-    if job.state.is_terminal:
+    preferred = preferred_seconds(request)
+    job = submitted.job if preferred is None else wait_for_end(submitted.job, preferred, everything)
+    if preferred is not None and job.state.is_terminal:
         return answer(view(job, base), 200, **{"Preference-Applied": f"wait={preferred}"})
     return _accepted(job, base)
-
-
-def _wait_seconds(request: flask.Request) -> int | None:
-    """RFC 7240: an unknown or malformed preference is ignored."""
-    for preference in request.headers.get("Prefer", "").split(","):
-        if match := _WAIT.fullmatch(preference):
-            return int(match[1])
-    return None
 
 
 def _accepted(job: Job, base: str) -> flask.Response:

@@ -1,0 +1,29 @@
+"""Making single attempts at jobs, and looking at what they left."""
+
+from __future__ import annotations
+
+from shared.job import Job
+from shared.submit import JobRequest
+from shared.work import Verdict, Worker, attempt
+from tests.fakes.processor import Step
+from tests.fakes.services import FakeServices
+from tests.fakes.world import World
+
+
+def submitted(world: World, asked: JobRequest | None = None) -> Job:
+    job = world.submit(asked).job
+    world.services.clock.advance(5)
+    return job
+
+
+def try_once(world: World, job: Job, *steps: Step, worker: Worker | None = None) -> tuple[Verdict, Job]:
+    """One attempt, and the record after it."""
+    if steps:
+        world.processor.steps = list(steps)
+    verdict = attempt(job.job_id, job.submission, worker or world.worker())
+    world.services.clock.advance(2)
+    return verdict, world.job(job.job_id)
+
+
+def webhooks(services: FakeServices) -> list[str]:
+    return [task.name for task in services.queues.on("webhooks")]
