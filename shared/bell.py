@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from shared.errors import PermanentError
+from shared.errors import Misconfigured
 from shared.events import JobMessage
 from shared.executions import NotStarted
 from shared.services import Services
@@ -33,7 +33,7 @@ def _start_execution(services: Services) -> None:
         return
     try:
         execution = services.executions.start(settings.gpu_job, settings.gpu_region, slot.environment)
-    except (NotStarted, PermanentError):
+    except (NotStarted, Misconfigured):
         services.slots.release(slot)
         raise
     # Any other fault may have started one: the slot stays taken until that execution frees it, or it expires.

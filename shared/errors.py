@@ -3,6 +3,7 @@
 JobError                       .code: stable, goes into the record, the logs and the API's problems
 ├─ RetryableError              another try may help
 │  ├─ Unavailable              a service is down, slow or says 429/5xx
+│  ├─ Misconfigured            a resource or a permission is missing: an operator mends it, then a redrive helps
 │  ├─ RateLimited              one object written more than once a second
 │  └─ ResourceExhausted        no memory, disk or GPU memory left on this machine
 └─ PermanentError              another try cannot help
@@ -55,6 +56,13 @@ class RetryableError(JobError):
 
 class Unavailable(RetryableError):
     """A service is down, slow, or answered 429 or 5xx."""
+
+
+class Misconfigured(RetryableError):
+    """A resource or a permission of ours is missing; once an operator has mended that, another try helps."""
+
+    code = "misconfigured"
+    status = 500
 
 
 class RateLimited(RetryableError):

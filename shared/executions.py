@@ -11,7 +11,7 @@ from google.cloud import run_v2
 from google.cloud.run_v2.services.executions.transports import ExecutionsGrpcTransport
 from google.cloud.run_v2.services.jobs.transports import JobsGrpcTransport
 
-from shared.errors import PermanentError, Unavailable
+from shared.errors import Misconfigured, Unavailable
 
 
 class NotStarted(Unavailable):
@@ -23,7 +23,7 @@ class Executions(Protocol):
         """Start one execution and answer its name.
 
         Raises NotStarted when certainly none was started, Unavailable when one may have been
-        (`jobs:run` is not idempotent), PermanentError when the job or the permission is missing.
+        (`jobs:run` is not idempotent), Misconfigured when the job or the permission is missing.
         """
 
     def has_ended(self, execution: str) -> bool:
@@ -53,7 +53,7 @@ class CloudRunExecutions:
         except (api.ResourceExhausted, api.FailedPrecondition) as cause:
             raise NotStarted(f"Cloud Run has no room for {job}: {type(cause).__name__}") from cause
         except (api.PermissionDenied, api.Unauthenticated, api.NotFound, api.InvalidArgument) as cause:
-            raise PermanentError(f"Cloud Run refused {job}: {type(cause).__name__}", code="misconfigured") from cause
+            raise Misconfigured(f"Cloud Run refused {job}: {type(cause).__name__}") from cause
         except (api.GoogleAPICallError, api.RetryError) as cause:
             raise Unavailable(f"Cloud Run did not say whether {job} was started: {type(cause).__name__}") from cause
         return str(operation.metadata.name)

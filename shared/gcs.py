@@ -20,7 +20,7 @@ from google.cloud import storage
 from google.cloud.storage.exceptions import DataCorruption
 from google.cloud.storage.retry import DEFAULT_RETRY
 
-from shared.errors import JobError, PermanentError, RateLimited, SourceMissing, Unavailable
+from shared.errors import JobError, Misconfigured, RateLimited, SourceMissing, Unavailable
 from shared.objects import ObjectHead, ObjectInfo, StoredObject
 
 #: (connect, read) seconds of one HTTP call, and how long the client's own retries may go on.
@@ -242,7 +242,7 @@ def _translated(name: str) -> Iterator[None]:
     except api.TooManyRequests as cause:
         raise RateLimited(f"storage refused a write to {name}: too many a second") from cause
     except (api.Forbidden, api.Unauthorized) as cause:
-        raise PermanentError(f"storage does not allow this service to use {name}", code="storage_forbidden") from cause
+        raise Misconfigured(f"storage does not allow this service to use {name}") from cause
     except (
         api.ServerError,
         api.RetryError,

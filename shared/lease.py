@@ -11,7 +11,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Final, Self
 
-from shared.errors import JobError, PermanentError, RetryableError
+from shared.errors import JobError
 from shared.job import Job, Progress, State
 from shared.services import Services
 from shared.store import Snapshot
@@ -134,7 +134,7 @@ class Beat:
         """One half of a beat: neither the lease nor the ack deadline waits for the other's service."""
         try:
             step()
-        except (RetryableError, PermanentError) as error:
+        except JobError as error:
             # The next beat tries again; the lease outlasts several.
             _log.warning("a beat failed", extra={"event": "lease.beat_failed", "error": error.reason_code})
             return False

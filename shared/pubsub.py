@@ -13,7 +13,7 @@ from google.pubsub_v1 import PublisherClient, PubsubMessage, SubscriberClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
 
-from shared.errors import PermanentError, Unavailable
+from shared.errors import Misconfigured, Unavailable
 
 #: Seconds a publish or an acknowledgement may take, its retries included.
 _TIMEOUT_SECONDS = 10.0
@@ -115,6 +115,6 @@ def _translated(name: str) -> Iterator[None]:
     except api.DeadlineExceeded as cause:
         raise _DeadlineExceeded(f"Pub/Sub did not answer for {name} in time") from cause
     except (api.PermissionDenied, api.Unauthenticated, api.NotFound) as cause:
-        raise PermanentError(f"Pub/Sub refused {name}: {type(cause).__name__}", code="misconfigured") from cause
+        raise Misconfigured(f"Pub/Sub refused {name}: {type(cause).__name__}") from cause
     except (api.GoogleAPICallError, api.RetryError) as cause:
         raise Unavailable(f"Pub/Sub did not serve {name}: {type(cause).__name__}") from cause

@@ -11,7 +11,7 @@ from google.api_core import exceptions as api
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcTransport
 
-from shared.errors import PermanentError, Unavailable
+from shared.errors import Misconfigured, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +64,7 @@ class CloudTasksQueues:
         except api.AlreadyExists:
             return False
         except (api.PermissionDenied, api.Unauthenticated, api.NotFound, api.InvalidArgument) as cause:
-            raise PermanentError(
-                f"Cloud Tasks refused {queue}: {type(cause).__name__}", code="misconfigured"
-            ) from cause
+            raise Misconfigured(f"Cloud Tasks refused {queue}: {type(cause).__name__}") from cause
         except (api.GoogleAPICallError, api.RetryError) as cause:
             raise Unavailable(f"Cloud Tasks did not take a task for {queue}: {type(cause).__name__}") from cause
         return True

@@ -35,7 +35,9 @@ class ApiKey(BaseModel):
 class Settings(BaseModel):
     """Field names in capitals are the environment's names; a default is a decision, the rest is required."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=str.upper, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=str.upper, populate_by_name=True, hide_input_in_errors=True
+    )
 
     # Where things are.
     project: str

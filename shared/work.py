@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -63,7 +63,10 @@ class Worker:
     name: str
     #: When this process must be done, on the monotonic clock; None for no end.
     ends_at: float | None
+    #: Set on SIGTERM: hand back what cannot end in time.
     stop: threading.Event
+    #: Set when a file did not fit what is left of this process: finish what is held, take nothing more.
+    closing: threading.Event = field(default_factory=threading.Event)
 
 
 def attempt(job_id: str, submission: int, worker: Worker, *, extend: Callable[[], None] = lambda: None) -> Verdict:
@@ -186,6 +189,7 @@ def _check_time(job: Job, worker: Worker, source: Path) -> None:
             f"{media:.0f} s of media need about {needs:.0f} s; an attempt has {settings.task_timeout_seconds:.0f} s"
         )
     if needs > worker.ends_at - time.monotonic():
+        worker.closing.set()
         raise Stopping("what is left of this execution is too short for this file")
 
 
@@ -233,10 +237,12 @@ def _log_end(job: Job) -> None:
 
 def _retry(job: Job, failure: Failure, services: Services) -> Verdict:
     """Back to the queue; after the last attempt, the dead letter."""
-    _log.warning("attempt failed: %s", failure.code, extra={"event": "job.attempt_failed", "code": failure.code})
     seen = _change_mine(job, services, lambda mine: mine.retried(failure, services.now()))
-    is_last = job.attempts_counted >= services.settings.max_attempts
-    if is_last and seen is not None and seen.job.state is State.QUEUED:
+    if seen is None or seen.job.state is not State.QUEUED:
+        # Recorded already, or another's by now; what is left to do for it the sweep does.
+        return Verdict.OVER if seen is None or seen.job.state.is_terminal else Verdict.AGAIN
+    _log.warning("attempt failed: %s", failure.code, extra={"event": "job.attempt_failed", "code": failure.code})
+    if job.attempts_counted >= services.settings.max_attempts:
         give_up(seen.job, seen.job.exhausted(), services)
         return Verdict.OVER
     return Verdict.AGAIN
@@ -246,7 +252,13 @@ def _let_go(job: Job, signal: JobError, services: Services) -> Verdict:
     """Hand the job back uncounted, or leave it to whoever owns it now."""
     _log.info("attempt ended early", extra={"event": f"job.{signal.reason_code}"})
     seen = _change_mine(job, services, lambda mine: mine.handed_back(services.now()))
-    return Verdict.OVER if seen is None or seen.job.state.is_terminal else Verdict.AGAIN
+    if seen is None or seen.job.state.is_terminal:
+        return Verdict.OVER
+    if isinstance(signal, Stopping) and seen.job.state is State.QUEUED and job.destination is not Destination.CPU:
+        # A new message, since this worker goes: the bell of the old one fell silent when the job was picked up.
+        send(seen.job, services)
+        return Verdict.OVER
+    return Verdict.AGAIN
 
 
 def _too_long(job: Job, error: TooLong, services: Services) -> Verdict:

@@ -118,6 +118,8 @@ def redrive(request: flask.Request, everything: Services, key: ApiKey, job_id: s
     # The marker first, as ever: a crash from here on is the sweep's to mend.
     everything.store.mark_open(job_id)
     job = _change(job_id, key, everything, change)
+    # And again: whoever concluded the old submission meanwhile may have taken it away.
+    everything.store.mark_open(job_id)
     send(job, everything)
     return _accepted(job, everything.settings.ingest_url)
 

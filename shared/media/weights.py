@@ -7,7 +7,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from shared.errors import PermanentError
+from shared.errors import Misconfigured
 from shared.objects import Objects
 
 _log = logging.getLogger(__name__)
@@ -16,14 +16,14 @@ _log = logging.getLogger(__name__)
 def model_folder(setting: str | None, objects: Objects) -> Path:
     """A local folder with the model that the setting MODEL names.
 
-    Raises PermanentError (`misconfigured`) when there is none, Unavailable when storage does not serve it.
+    Raises Misconfigured when there is none, Unavailable when storage does not serve it.
     """
     if not setting:
-        raise PermanentError("MODEL is not set: a folder, or gs://bucket/prefix", code="misconfigured")
+        raise Misconfigured("MODEL is not set: a folder, or gs://bucket/prefix")
     if not setting.startswith("gs://"):
         folder = Path(setting)
         if not (folder / "model.bin").is_file():
-            raise PermanentError(f"MODEL names {folder.name}, which holds no model.bin", code="misconfigured")
+            raise Misconfigured(f"MODEL names {folder.name}, which holds no model.bin")
         return folder
     return _fetch(setting, objects)
 
@@ -35,7 +35,7 @@ def _fetch(uri: str, objects: Objects) -> Path:
     folder.mkdir()
     names = [name for name in objects.list(bucket, prefix=f"{prefix}/" if prefix else "") if not name.endswith("/")]
     if not any(name.endswith("/model.bin") or name == "model.bin" for name in names):
-        raise PermanentError("MODEL names a gs:// folder without model.bin", code="misconfigured")
+        raise Misconfigured("MODEL names a gs:// folder without model.bin")
     for name in names:
         # A model is flat: CTranslate2 reads files, not folders.
         objects.download(bucket, name, folder / name.rpartition("/")[2])

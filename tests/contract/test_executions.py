@@ -10,7 +10,7 @@ import grpc
 import pytest
 
 from local.jobs import CloudRunJobs
-from shared.errors import PermanentError, Unavailable
+from shared.errors import Misconfigured, Unavailable
 from shared.executions import CloudRunExecutions, Executions, NotStarted
 from tests.contract.conftest import JOB, PROJECT, REGION
 from tests.fakes.executions import FakeExecutions
@@ -98,6 +98,6 @@ def test_a_start_whose_answer_was_lost_may_have_started_one(platform: Platform) 
 
 @pytest.mark.parametrize(("job", "region"), [("no-such-job", REGION), (JOB, "europe-west9")])
 def test_a_job_that_is_not_there_is_told_as_ours_to_mend(platform: Platform, job: str, region: str) -> None:
-    with pytest.raises(PermanentError) as caught:
+    with pytest.raises(Misconfigured) as caught:
         platform.executions.start(job, region, {})
     assert caught.value.reason_code == "misconfigured"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from local.tasks import CloudTasks
-from shared.errors import PermanentError
+from shared.errors import Misconfigured
 from shared.queues import CloudTasksQueues, Queues, Task
 from tests.contract.conftest import PROJECT, QUEUE, REGION
 from tests.fakes.clock import FakeClock
@@ -46,14 +46,14 @@ def test_a_task_is_queued_once_under_its_name(queues: Queues, task: Task) -> Non
 
 
 def test_a_queue_that_is_not_there_is_told_as_ours_to_mend(queues: Queues, task: Task) -> None:
-    with pytest.raises(PermanentError) as caught:
+    with pytest.raises(Misconfigured) as caught:
         queues.enqueue("no-such-queue", task)
     assert caught.value.reason_code == "misconfigured"
 
 
 @pytest.mark.parametrize("name", ["a/b", "ü", "", "x" * 501])
 def test_a_name_that_is_none_is_told_as_ours_to_mend(queues: Queues, task: Task, name: str) -> None:
-    with pytest.raises(PermanentError) as caught:
+    with pytest.raises(Misconfigured) as caught:
         queues.enqueue(QUEUE, replace(task, name=name))
     assert caught.value.reason_code == "misconfigured"
 

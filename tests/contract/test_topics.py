@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from shared.errors import PermanentError
+from shared.errors import Misconfigured
 from shared.pubsub import Delivery, PubSubSubscription, PubSubTopics, Subscription, Topics
 from tests.contract.conftest import ACK_DEADLINE_SECONDS, PROJECT, PubSub
 from tests.fakes.clock import FakeClock
@@ -125,6 +125,6 @@ def test_an_unanswered_message_comes_again_after_its_deadline_and_an_extended_on
 
 
 def test_a_topic_that_is_not_there_is_told_as_ours_to_mend(line: Line) -> None:
-    with pytest.raises(PermanentError) as caught:
+    with pytest.raises(Misconfigured) as caught:
         line.topics.publish("no-such-topic", b"x", {})
     assert caught.value.reason_code == "misconfigured"

@@ -24,8 +24,8 @@ def test_a_100_mb_video_goes_all_the_way(hub: Driver, assets: Assets, tmp_path: 
     assert job.state == "succeeded", job
     print(
         f"{path.stat().st_size / 1e6:.0f} MB, {job.outcome.media_seconds:.0f} s of video: "
-        f"upload {uploaded - begun:.1f} s, queue {job.outcome.queue_seconds:.1f} s, processing {job.outcome.processing_seconds:.1f} s, "
-        f"real-time factor {job.outcome.real_time_factor:.2f}"
+        f"upload {uploaded - begun:.1f} s, queue {job.outcome.queue_seconds:.1f} s, "
+        f"processing {job.outcome.processing_seconds:.1f} s, real-time factor {job.outcome.real_time_factor:.2f}"
     )
 
 

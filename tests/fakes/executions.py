@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from shared.errors import PermanentError
+from shared.errors import Misconfigured
 from tests.fakes.faults import Faults
 
 
@@ -32,7 +32,7 @@ class FakeExecutions:
     def start(self, job: str, region: str, environment: Mapping[str, str]) -> str:
         def do() -> Execution:
             if (job, region) not in self.jobs:
-                raise PermanentError(f"Cloud Run refused {job}: NotFound", code="misconfigured")
+                raise Misconfigured(f"Cloud Run refused {job}: NotFound")
             with self._lock:
                 execution = Execution(f"{job}-{len(self.started) + 1}", job, region, dict(environment))
                 self.started.append(execution)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.errors import PermanentError
+from shared.errors import Misconfigured
 from shared.queues import Task
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import Faults
@@ -33,7 +33,7 @@ class FakeQueues:
     def enqueue(self, queue: str, task: Task) -> bool:
         def do() -> bool:
             if queue not in self.names or not _NAME.fullmatch(task.name):
-                raise PermanentError(f"Cloud Tasks refused {queue}", code="misconfigured")
+                raise Misconfigured(f"Cloud Tasks refused {queue}")
             with self._lock:
                 key = (queue, task.name)
                 ended_at = self._ended_at.get(key)

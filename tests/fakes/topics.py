@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 
-from shared.errors import PermanentError
+from shared.errors import Misconfigured
 from shared.pubsub import Delivery
 from tests.fakes.clock import FakeClock
 from tests.fakes.faults import Faults
@@ -131,7 +131,7 @@ class FakeTopics:
     def publish(self, topic: str, data: bytes, attributes: Mapping[str, str]) -> None:
         def do() -> None:
             if topic not in self.subscriptions:
-                raise PermanentError(f"Pub/Sub refused {topic}: NotFound", code="misconfigured")
+                raise Misconfigured(f"Pub/Sub refused {topic}: NotFound")
             with self._lock:
                 message = Published(topic, str(len(self.published) + 1), data, dict(attributes))
                 self.published.append(message)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from shared.errors import PermanentError, Unauthorized, Unavailable
+from shared.errors import Misconfigured, Unauthorized, Unavailable
 from shared.executions import NotStarted
 from shared.job import State
 from tests.fakes.executions import Execution
@@ -87,7 +87,7 @@ def test_job_under_an_expired_lease_waits_again(dispatch: FlaskClient, everythin
     ("error", "status", "slots"),
     [
         (NotStarted("no room"), 429, 0),
-        (PermanentError("refused", code="misconfigured"), 422, 0),
+        (Misconfigured("refused"), 500, 0),
         # It may have started one: the slot stays taken until that execution frees it, or it expires.
         (Unavailable("no answer"), 503, 1),
     ],

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from shared.bell import ring
-from shared.errors import JobError, PermanentError, Unavailable
+from shared.errors import JobError, Misconfigured, Unavailable
 from shared.events import JobMessage
 from shared.executions import NotStarted
 from shared.job import Job, State
@@ -61,7 +61,7 @@ def test_ten_bells_at_once_start_no_more_executions_than_there_are_slots(service
     assert len(services.executions.started) == services.settings.max_gpu_executions == 2
 
 
-@pytest.mark.parametrize("error", [NotStarted("no room"), PermanentError("no such job")])
+@pytest.mark.parametrize("error", [NotStarted("no room"), Misconfigured("no such job")])
 def test_a_slot_is_given_back_when_surely_nothing_was_started(services: FakeServices, error: JobError) -> None:
     message = bell(services, job())
     services.faults.fail_next("executions.start", error)

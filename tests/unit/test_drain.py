@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from shared.errors import PermanentError, Unavailable
+from shared.errors import Misconfigured, Unavailable
 from shared.job import State
 from shared.pubsub import Delivery
 from tests.fakes.processor import Blocked, fail, succeed
@@ -117,7 +117,8 @@ class TestEnd:
             eventually(working.done)
         assert gpu.states(*jobs) == [State.QUEUED] * 3
         assert [gpu.world.job(job.job_id).attempts_counted for job in jobs] == [0, 0, 0]
-        assert len(gpu.subscription.nacked) == 2
+        assert len(gpu.subscription.acked) == 2
+        assert len(gpu.services.topics.published) == 5
 
     def test_what_a_last_pull_brought_goes_back_untouched(self) -> None:
         """SIGTERM comes while the pull is under way."""
@@ -161,6 +162,6 @@ class TestEnd:
 
     def test_a_subscription_that_is_not_there_ends_the_worker(self) -> None:
         gpu = Gpu()
-        gpu.services.faults.fail_next("gpu-work.pull", PermanentError("no such subscription", code="misconfigured"))
-        with pytest.raises(PermanentError):
+        gpu.services.faults.fail_next("gpu-work.pull", Misconfigured("no such subscription"))
+        with pytest.raises(Misconfigured):
             gpu.drain.run()

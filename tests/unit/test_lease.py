@@ -9,7 +9,7 @@ from itertools import count
 
 import pytest
 
-from shared.errors import PermanentError, Unavailable
+from shared.errors import Misconfigured, Unavailable
 from shared.job import Job, Progress, State
 from shared.lease import Beat, Claim, LeaseLost, Stopping, Taken, take
 from tests.fakes.services import FakeServices, fake_services
@@ -206,9 +206,7 @@ class TestBeat:
             with pytest.raises(Stopping):
                 beat.report("fetch", 0)
 
-    @pytest.mark.parametrize(
-        "error", [Unavailable("storage is down"), PermanentError("not allowed", code="storage_forbidden")]
-    )
+    @pytest.mark.parametrize("error", [Unavailable("storage is down"), Misconfigured("not allowed")])
     def test_a_beat_that_failed_is_tried_again(
         self, quick: FakeServices, leased: Job, error: Exception, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -73,7 +73,7 @@ def marked(mark: str) -> list[psutil.Process]:
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            if mark in process.cmdline() and process.status() != psutil.STATUS_ZOMBIE:
+            if mark in process.cmdline() and _is_alive(process):
                 found.append(process)
     return found
 
@@ -114,7 +114,7 @@ def test_nothing_outlives_the_supervisor(
             supervisor.send_signal(end)
         assert supervisor.wait(timeout=20) == code
         eventually(lambda: not marked(mark))
-        eventually(lambda: not any(process.is_running() for process in watchdogs))
+        eventually(lambda: not any(_is_alive(process) for process in watchdogs))
     finally:
         supervisor.kill()
         supervisor.wait()
@@ -127,6 +127,13 @@ def _clear_away(mark: str) -> None:
         with suppress(psutil.Error):
             if any(mark in part for part in process.cmdline()):
                 process.kill()
+
+
+def _is_alive(process: psutil.Process) -> bool:
+    """A zombie is gone: it only waits for its parent to notice."""
+    with suppress(psutil.Error):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def _watches(process: psutil.Process) -> bool:

@@ -119,6 +119,16 @@ def test_a_secret_is_not_printed() -> None:
     assert "hidden" not in f"{settings!r} {settings.model_dump_json()}"
 
 
+@pytest.mark.parametrize(
+    "keys",
+    ['[{"name": "shop", "key": "hidden-key", "more": 1}]', '[{"name": "SHOP", "key": "hidden-key"}]', "hidden-key"],
+)
+def test_an_error_prints_no_secret_either(keys: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        parse({**REQUIRED, "API_KEYS": keys})
+    assert "hidden" not in str(caught.value)
+
+
 def test_a_gs_source_may_be_in_the_uploads_bucket_and_those_named() -> None:
     assert parse({**REQUIRED, "SOURCE_BUCKETS": "archive"}).readable_buckets == {"uploads", "archive"}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from shared.dead_letters import give_up, give_up_unreadable
-from shared.errors import InvalidRequest, JobError, RetryableError
+from shared.errors import InvalidRequest, JobError, RetryableError, Unavailable
 from shared.events import JobMessage, job_message
 from shared.job import Failure
 from shared.pubsub import Delivery, Subscription
@@ -41,7 +41,7 @@ class Drain:
         idle_since = time.monotonic()
         with ThreadPoolExecutor(settings.worker_concurrency, "attempt") as pool:
             while not self._is_over(idle_since):
-                self._working = {future for future in self._working if not future.done()}
+                self._reap()
                 free = settings.worker_concurrency - len(self._working)
                 if not free:
                     wait(self._working, timeout=settings.beat_seconds, return_when=FIRST_COMPLETED)
@@ -56,9 +56,15 @@ class Drain:
         for delivery, _ in self._parked.values():
             self._nack(delivery)
 
+    def _reap(self) -> None:
+        """Forget what is done; a bug in an answer ends the worker, loudly, and the platform starts another."""
+        for future in [future for future in self._working if future.done()]:
+            self._working.discard(future)
+            future.result()
+
     def _is_over(self, idle_since: float) -> bool:
         worker = self.worker
-        if worker.stop.is_set():
+        if worker.stop.is_set() or worker.closing.is_set():
             return True
         if worker.ends_at is not None and time.monotonic() > worker.ends_at - _LAST_CALL_SECONDS:
             return True
@@ -68,7 +74,7 @@ class Drain:
     def _pull(self, limit: int) -> tuple[Delivery, ...]:
         try:
             pulled = tuple(self.subscription.pull(limit, timeout_seconds=_PULL_SECONDS))
-        except RetryableError as error:
+        except Unavailable as error:
             _log.warning("pull failed", extra={"event": "drain.pull_failed", "error": error.reason_code})
             self.worker.stop.wait(1.0)
             return ()
