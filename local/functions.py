@@ -30,7 +30,7 @@ def start(
     env = {
         **python_environment(),
         **environment,
-        "WORKERS": "1",
+        "WORKERS": str(declared.workers),
         "THREADS": str(declared.concurrency),
         "CLOUD_RUN_TIMEOUT_SECONDS": str(declared.timeout),
     }

@@ -51,11 +51,14 @@ class Queue(_Declared):
 
 class Function(_Declared):
     memory: str
+    cpu: Annotated[int, Field(ge=1, le=8)] = 1
+    #: Processes of one instance.
+    workers: Annotated[int, Field(ge=1, le=8)] = 1
     timeout: Annotated[int, Field(ge=1, le=3600)]
-    #: Requests one instance takes at once, and the framework's threads.
+    #: Requests one instance takes at once, and the threads of each of its processes.
     concurrency: Annotated[int, Field(ge=1, le=1000)]
     max_instances: int
-    #: Requests one instance may hold open at once, for jobs to end.
+    #: Requests one process may hold open at once, for jobs to end.
     max_held: int = 0
 
 

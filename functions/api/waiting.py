@@ -18,7 +18,7 @@ from shared.services import Services
 #: How often the record is looked at, in seconds.
 _POLL_SECONDS: Final = 0.5
 _WAIT: Final = re.compile(r"\s*wait\s*=\s*(\d{1,4})\s*", re.ASCII)
-#: Callers this instance holds at once; the next one has its 202 now, as RFC 7240 allows.
+#: Callers this process holds at once; the next one has its 202 now, as RFC 7240 allows.
 _places: Final = threading.BoundedSemaphore(declared().functions["ingest"].max_held)
 
 
