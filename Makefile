@@ -45,7 +45,7 @@ fmt: setup ## format and mend what ruff can
 	$(BIN)/ruff check --fix .
 
 bench: setup ## measure; results go to build/bench/*.json
-	@$(BIN)/python -m bench
+	@OMP_WAIT_POLICY=passive $(BIN)/python -m bench
 
 COMPILE := uv pip compile --quiet --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
 lock: ## compile the pinned requirements (needs uv)

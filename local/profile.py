@@ -37,7 +37,6 @@ class Profile:
     ack_deadline: int = 10
     slot: float = 8
     slot_start: float = 30
-    task_timeout: float = 900
     api_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     webhook_secret: str = "whsec_bG9jYWwtY2xvdWQtb25seS1zZWNyZXQ="  # noqa: S105 a secret of nothing
     alert_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
@@ -107,7 +106,6 @@ def environment(profile: Profile, endpoints: Endpoints) -> dict[str, str]:
         "SLOT_START_SECONDS": str(profile.slot_start),
         "IDLE_SECONDS": str(profile.idle),
         "GRACE_SECONDS": str(profile.grace),
-        "TASK_TIMEOUT_SECONDS": str(profile.task_timeout),
         "WORKER_CONCURRENCY": str(profile.worker_concurrency),
         "MODEL": str(profile.model),
         "API_KEYS": json.dumps([{"name": "local", "key": profile.api_key, "sees": "all"}]),

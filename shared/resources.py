@@ -80,7 +80,6 @@ class Resources(_Declared):
     queues: Mapping[str, Queue]
     functions: Mapping[str, Function]
     jobs: Mapping[str, RunJob]
-    worker_environment: Mapping[str, str]
     scheduler: Mapping[str, Schedule]
 
 
