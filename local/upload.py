@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mimetypes
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from google.cloud import storage
 
 from local.cloud import LocalCloud
 from local.profile import PROJECT, UPLOADS
+from shared.formats import named
 from shared.job import job_id_for
 
 
@@ -23,7 +23,8 @@ def upload(cloud: LocalCloud, path: Path, *, name: str | None = None, metadata: 
     )
     blob = client.bucket(UPLOADS).blob(name or path.name)
     blob.metadata = dict(metadata or {})
-    content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    known = named(path.suffix[1:].lower())
+    content_type = known[0].content_types[0] if known else "application/octet-stream"
     blob.upload_from_filename(str(path), content_type=content_type)
     client.close()
     return job_id_for(f"{UPLOADS}/{blob.name}#{blob.generation}")

@@ -59,6 +59,8 @@ _AUDIO = _table(
     ("au", "AU audio", "audio/basic audio/au audio/x-au", "au snd"),
     ("amr", "AMR audio", "audio/amr audio/amr-wb audio/x-amr", "amr awb"),
     ("wv", "WavPack audio", "audio/x-wavpack audio/wavpack", "wv"),
+    ("tta", "True Audio", "audio/x-tta audio/tta", "tta"),
+    ("ac3", "AC-3 audio", "audio/ac3 audio/eac3 audio/vnd.dolby.dd-raw", "ac3 eac3 ec3"),
 )
 _IMAGE = _table(
     "image",

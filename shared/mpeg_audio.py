@@ -25,15 +25,16 @@ _HEADER_BYTES: Final = 7
 
 def is_mpeg_audio(data: bytes) -> bool:
     """Does `data` begin with two frames (or with exactly one whole frame) of MPEG audio?"""
-    return _is_stream(data, _mpeg_frame_length)
+    return is_frame_chain(data, _mpeg_frame_length)
 
 
 def is_adts(data: bytes) -> bool:
     """Does `data` begin with two frames (or with exactly one whole frame) of AAC in ADTS?"""
-    return _is_stream(data, _adts_frame_length)
+    return is_frame_chain(data, _adts_frame_length)
 
 
-def _is_stream(data: bytes, frame_length: Callable[[bytes], int | None]) -> bool:
+def is_frame_chain(data: bytes, frame_length: Callable[[bytes], int | None]) -> bool:
+    """Does `data` begin with two frames (or with exactly one whole frame), by the length that each header states?"""
     first = frame_length(data[:_HEADER_BYTES])
     if first is None or first > len(data):
         return False

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from shared.dolby import is_ac3
 from shared.mpeg_audio import is_adts, is_mpeg_audio
 
 #: File types (keys of `formats.FORMATS`) that the bytes allow, the likeliest first.
@@ -23,6 +24,7 @@ _SIGNATURES: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b".snd\x00\x00", "au"),
     (0, b"#!AMR", "amr"),
     (0, b"wvpk", "wv"),
+    (0, b"TTA1", "tta"),
     (0, b"\x00\x00\x01\xba", "mpg"),
     (0, b"\x00\x00\x01\xb3", "mpg"),
     (0, b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01", "mxf"),
@@ -169,6 +171,10 @@ def _mpeg_audio(head: bytes) -> Candidates:
     return ("mp3",) if is_mpeg_audio(head) else ()
 
 
+def _ac3(head: bytes) -> Candidates:
+    return ("ac3",) if is_ac3(head) else ()
+
+
 def _id3(head: bytes) -> Candidates:
     """An ID3v2 tag goes before several formats, and with a picture in it reaches beyond the head."""
     if not head.startswith(b"ID3") or len(head) < 10 or head[3] > 15 or any(byte > 127 for byte in head[6:10]):
@@ -233,6 +239,7 @@ _LOOKS: Final[tuple[Callable[[bytes], Candidates], ...]] = (
     _id3,
     _transport_stream,
     _mpeg_audio,
+    _ac3,
     _bmp,
     _text,
     _program,

@@ -86,11 +86,18 @@ def make_video(
 
 
 def make_audio(
-    path: Path, *, speech: Path, seconds: float = 1e6, layout: str = "mono", cover: bool = False, gain: float = 1.0
+    path: Path,
+    *,
+    speech: Path,
+    seconds: float = 1e6,
+    layout: str = "mono",
+    cover: bool = False,
+    gain: float = 1.0,
+    codec: str | None = None,
 ) -> Path:
-    """A recording in the format that the suffix names; `cover` attaches a picture to it."""
+    """A recording in the format that the suffix names, by its usual codec; `cover` attaches a picture to it."""
     with av.open(path, "w", format=FORMATS.get(path.suffix)) as recording:
-        audio = _audio_stream(recording, path, layout)
+        audio = _audio_stream(recording, path, layout, codec)
         if cover:
             art = recording.add_stream("mjpeg", rate=1)
             art.width, art.height, art.pix_fmt = 64, 64, "yuvj420p"
@@ -170,8 +177,8 @@ def bar(pixels: np.ndarray) -> float:
     return float(bright.mean() / (len(row) - 1)) if len(bright) else float("nan")
 
 
-def _audio_stream(container: OutputContainer, path: Path, layout: str) -> av.AudioStream:
-    return container.add_stream(AUDIO_CODECS.get(path.suffix, "aac"), rate=SAMPLE_RATE, layout=layout)
+def _audio_stream(container: OutputContainer, path: Path, layout: str, codec: str | None = None) -> av.AudioStream:
+    return container.add_stream(codec or AUDIO_CODECS.get(path.suffix, "aac"), rate=SAMPLE_RATE, layout=layout)
 
 
 def _packets(stream: av.AudioStream, frames: Iterator[av.AudioFrame], start: float = 0.0) -> Iterator[Packet]:

@@ -9,6 +9,9 @@ from typing import Final
 _HEAD_BYTES: Final = 64 * 1024
 #: Sizes from here on are what programs write that stream to a pipe and cannot know.
 _UNKNOWN_SIZE: Final = 0x7FFF_0000
+#: Codings whose byte rate is exact: PCM, floating point, A-law, mu-law. Others' encoders write a guess.
+_WAVE_FIXED_RATE: Final = frozenset({1, 3, 6, 7})
+_WAVE_EXTENSIBLE: Final = 0xFFFE
 _ASF_FILE_PROPERTIES: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_BROADCAST: Final = 1
 
@@ -48,6 +51,11 @@ def _wav(head: bytes) -> float | None:
     while at + 8 <= len(head):
         kind, size = struct.unpack_from("<4sI", head, at)
         if kind == b"fmt ":
+            (coding,) = struct.unpack_from("<H", head, at + 8)
+            if coding == _WAVE_EXTENSIBLE:
+                (coding,) = struct.unpack_from("<H", head, at + 32)
+            if coding not in _WAVE_FIXED_RATE:
+                return None
             (bytes_a_second,) = struct.unpack_from("<I", head, at + 16)
         if kind == b"data":
             return size / bytes_a_second if 0 < size < _UNKNOWN_SIZE and bytes_a_second else None

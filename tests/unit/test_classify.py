@@ -48,6 +48,9 @@ MUXED = [
     ("caf", "audio", {"muxer": "caf", "audio": "pcm_s16le"}),
     ("au", "audio", {"muxer": "au", "audio": "pcm_s16be"}),
     ("wv", "audio", {"muxer": "wv", "audio": "wavpack"}),
+    ("tta", "audio", {"muxer": "tta", "audio": "tta"}),
+    ("ac3", "audio", {"muxer": "ac3", "audio": "ac3"}),
+    ("ac3", "audio", {"muxer": "eac3", "audio": "eac3"}),
     ("jpg", "image", {"muxer": "mjpeg", "video": "mjpeg"}),
 ]
 

@@ -38,6 +38,11 @@ def test_a_truncated_recording_is_noticed(suffix: str, run: Run, speech: Path, t
     assert _refusal(run, source, Probe()).reason_code == "truncated"
 
 
+def test_a_byte_rate_that_an_encoder_guessed_proves_nothing(run: Run, speech: Path, tmp_path: Path) -> None:
+    source = make_audio(tmp_path / "talk.wav", speech=speech, seconds=8, codec="adpcm_ima_wav")
+    assert run(source, Probe()).media_seconds == pytest.approx(8, abs=0.1)
+
+
 @pytest.mark.parametrize("fraction", [0.97, 0.5, 0.1])
 def test_however_little_is_missing_of_an_mp4_it_is_noticed(
     fraction: float, run: Run, speech: Path, tmp_path: Path
