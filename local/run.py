@@ -20,7 +20,7 @@ from local.profile import Profile
 from local.upload import upload
 from shared.api import JobView
 from shared.job import State
-from shared.operations import Operation
+from shared.operations import Operation, Operations
 from shared.problems import faults_of
 
 #: Where results stay after the cloud is gone, a folder for each job.
@@ -55,7 +55,7 @@ def parse_operations(text: str) -> tuple[Operation, ...]:
     """Names separated by commas, or a JSON list of names and objects. Raises BadUsage."""
     try:
         asked = json.loads(text) if text.lstrip().startswith("[") else [name.strip() for name in text.split(",")]
-        return TypeAdapter(tuple[Operation, ...]).validate_json(json.dumps(asked))
+        return TypeAdapter(Operations).validate_json(json.dumps(asked))
     except ValidationError as cause:
         raise BadUsage("; ".join(f"operations.{each.field}: {each.detail}" for each in faults_of(cause))) from cause
     except ValueError as cause:

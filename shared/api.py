@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from shared.classify import FileFacts
 from shared.job import Failure, Job, Progress, State, WebhookTry
-from shared.operations import Operation, Probe, Thumbnails, Transcribe
+from shared.operations import Operation, Probe, Thumbnails, Transcribe, each_once
 from shared.routing import Destination
 
 OperationName = Literal["probe", "transcribe", "thumbnails"]
@@ -49,7 +49,11 @@ class _Asked(_Body):
 
 
 #: JSON's arrays may arrive as lists, which a strict tuple would refuse.
-_Operations = Annotated[tuple[AskedOperation, ...], Field(min_length=1, max_length=16, strict=False)]
+_Operations = Annotated[
+    tuple[AskedOperation, ...],
+    Field(min_length=1, max_length=len(_BY_NAME), strict=False, description="Each at most once."),
+    AfterValidator(each_once),
+]
 
 
 class JobBody(_Asked):

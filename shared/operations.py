@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 #: A language as Whisper names it: ISO 639-1, or 639-2/3 where there is no shorter one.
 Language = Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}$")]
@@ -70,6 +70,18 @@ def _from_name(value: Any) -> Any:
 Operation = Annotated[
     Annotated[Probe | Transcribe | Thumbnails, Field(discriminator="name")], BeforeValidator(_from_name)
 ]
+
+
+def each_once(operations: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The operations (or bare names) as given; ValueError when one is asked for twice: its artifacts would be lost."""
+    names = [each if isinstance(each, str) else each.name for each in operations]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"{' and '.join(twice)} may be asked for once only")
+    return operations
+
+
+#: A job's operations.
+Operations = Annotated[tuple[Operation, ...], AfterValidator(each_once)]
 
 #: Operations that want the GPU route.
 GPU_OPERATIONS: Final = frozenset({"transcribe"})

@@ -26,7 +26,7 @@ def problem(error: JobError, *, headers: Mapping[str, str] | None = None) -> fla
         code=error.reason_code,
         errors=tuple(FieldFault(field=fault.field, detail=fault.detail) for fault in faults),
     )
-    response = flask.Response(body.model_dump_json(), error.status, content_type="application/problem+json")
+    response = flask.Response(body.model_dump_json() + "\n", error.status, content_type="application/problem+json")
     if isinstance(error, RetryableError):
         response.headers["Retry-After"] = "5"
     if isinstance(error, MethodNotAllowed):

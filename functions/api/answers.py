@@ -7,6 +7,6 @@ from pydantic import BaseModel
 
 
 def answer(body: BaseModel, status: int, **headers: str) -> flask.Response:
-    response = flask.Response(body.model_dump_json(), status, content_type="application/json")
+    response = flask.Response(body.model_dump_json() + "\n", status, content_type="application/json")
     response.headers.update(headers)
     return response

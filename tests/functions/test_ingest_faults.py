@@ -109,6 +109,7 @@ def test_faults_of_places_and_headers_come_at_once(api: FlaskClient) -> None:
         ({**BODY, "source": "file:///etc/passwd"}, "source"),
         ({**BODY, "operations": None}, "operations"),
         ({**BODY, "operations": []}, "operations"),
+        ({**BODY, "operations": ["probe", {"name": "probe"}]}, "operations"),
         ({**BODY, "operations": "probe"}, "operations"),
         ({**BODY, "operations": {"name": "probe"}}, "operations"),
         ({**BODY, "operations": ["probe"] * 17}, "operations"),
