@@ -21,8 +21,9 @@ from shared.alert_ledger import AlertLedger
 from shared.alerts import Alert, parse_alerts
 from shared.errors import InvalidRequest, JobError, TooLarge, Unauthorized
 from shared.events import push
-from shared.problems import MAX_BODY_BYTES, problem
+from shared.problems import problem
 from shared.relay import Targets, relay
+from shared.request_body import read_body
 from shared.services import Services, services
 
 #: Cloud Monitoring sends basic credentials only in answer to this challenge.
@@ -52,9 +53,9 @@ def alert_relay(request: flask.Request) -> flask.typing.ResponseReturnValue:
 def _alerts(request: flask.Request, everything: Services) -> tuple[Alert, ...]:
     """What a caller with the token, or else one of our own accounts, brings; nothing is read before that is known."""
     if _has_token(request, everything.settings.alert_token):
-        return parse_alerts(_body(request))
+        return parse_alerts(read_body(request))
     everything.callers.verify(request.headers.get("Authorization"))
-    return _pushed_alerts(_body(request))
+    return _pushed_alerts(request)
 
 
 def _has_token(request: flask.Request, token: SecretStr | None) -> bool:
@@ -71,20 +72,13 @@ def _has_token(request: flask.Request, token: SecretStr | None) -> bool:
     return any([hmac.compare_digest(expected, text.encode()) for text in presented if text is not None])
 
 
-def _body(request: flask.Request) -> bytes:
-    body = request.get_data() if (request.content_length or 0) <= MAX_BODY_BYTES else None
-    if body is None or len(body) > MAX_BODY_BYTES:
-        raise TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
-    return body
-
-
-def _pushed_alerts(body: bytes) -> tuple[Alert, ...]:
+def _pushed_alerts(request: flask.Request) -> tuple[Alert, ...]:
     message_id = None
     try:
-        delivery = push(body)
+        delivery = push(read_body(request))
         message_id = delivery.message_id
         return parse_alerts(delivery.data)
-    except InvalidRequest as error:
+    except (InvalidRequest, TooLarge) as error:
         _log.error(
             "A push is no alert and is dropped: %s",
             error.message,

@@ -1,5 +1,5 @@
 """Trigger: push subscription on `dead-letters`.
-Does: keeps the letter, marks the job, raises an alert.
+Does: keeps the letter, marks the job, raises an alert unless the job is not lost.
 Acks when: all three are done.
 Raises when: a service is down; the letter comes again.
 """
@@ -17,10 +17,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from shared import log
 from shared.alerts import Alert
 from shared.dead_letters import mark
-from shared.errors import InvalidRequest, JobError
+from shared.errors import InvalidRequest, JobError, TooLarge
 from shared.events import JobId, Push, push
-from shared.job import Failure
+from shared.job import Failure, Job, State
 from shared.problems import problem
+from shared.request_body import read_body
 from shared.services import Services, services
 
 _log = logging.getLogger(__name__)
@@ -41,10 +42,10 @@ def dead_letter(request: flask.Request) -> flask.typing.ResponseReturnValue:
     everything = services()
     try:
         everything.callers.verify(request.headers.get("Authorization"))
-        delivery = push(request.get_data())
+        delivery = push(read_body(request))
         with log.bind(job_id=delivery.attributes.get("jobId")):
             receive(delivery, everything)
-    except InvalidRequest as error:
+    except (InvalidRequest, TooLarge) as error:
         _log.error("no letter: %s", error.message, extra={"event": "letter.malformed"})
         return "", 204
     except JobError as error:
@@ -59,9 +60,12 @@ def receive(delivery: Push, everything: Services) -> None:
     now = everything.now()
     kept = {**letter.model_dump(), "kept_at": now.isoformat(), "attributes": dict(delivery.attributes)}
     everything.store.keep_letter(now.date().isoformat(), name, json.dumps(kept).encode())
+    _log.error("dead letter kept: %s", letter.code, extra={"event": "letter.kept", "code": letter.code})
     if letter.job_id:
-        failure = Failure(code=letter.code, message=letter.reason)
-        mark(letter.job_id, letter.submission, failure, everything)
+        job = mark(letter.job_id, letter.submission, Failure(code=letter.code, message=letter.reason), everything)
+        if job is not None and not _is_lost(job, letter):
+            _log.warning("the letter's job is not lost", extra={"event": "letter.outdated", "state": job.state})
+            return
     alert = Alert(
         id=f"dead-letter/{name}",
         source="hub",
@@ -73,7 +77,11 @@ def receive(delivery: Push, everything: Services) -> None:
         started_at=now,
     )
     everything.topics.publish("alerts", alert.model_dump_json().encode(), {})
-    _log.error("dead letter kept: %s", letter.code, extra={"event": "letter.kept", "code": letter.code})
+
+
+def _is_lost(job: Job, letter: Letter) -> bool:
+    """Pub/Sub's backstop does not know that a job ended otherwise, was redriven, or is at work."""
+    return job.state is State.DEAD_LETTERED and job.submission == letter.submission
 
 
 def _letter(delivery: Push) -> Letter:

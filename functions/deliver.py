@@ -9,18 +9,20 @@ from __future__ import annotations
 import json
 import logging
 from datetime import timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import flask
 import functions_framework
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
 from shared import log, webhooks
 from shared.api import view
 from shared.conclude import enqueue_webhook
-from shared.errors import JobError, SourceRefused, Unavailable
+from shared.errors import InvalidRequest, JobError, SourceRefused, TooLarge, Unavailable
+from shared.events import JobMessage
 from shared.job import Job, WebhookTry
 from shared.problems import problem
+from shared.request_body import read_body
 from shared.services import Services, services
 
 _log = logging.getLogger(__name__)
@@ -29,13 +31,10 @@ _log = logging.getLogger(__name__)
 _TIMEOUT_SECONDS = 15.0
 
 
-class Try(BaseModel):
+class Try(JobMessage):
     """The task's body."""
 
-    model_config = ConfigDict(frozen=True)
-    job_id: str
-    submission: int
-    number: int
+    number: Annotated[int, Field(ge=1)]
 
 
 @functions_framework.http
@@ -43,10 +42,10 @@ def deliver(request: flask.Request) -> flask.typing.ResponseReturnValue:
     everything = services()
     try:
         everything.callers.verify(request.headers.get("Authorization"))
-        planned = Try.model_validate_json(request.get_data())
+        planned = Try.model_validate_json(read_body(request))
         with log.bind(job_id=planned.job_id):
             make(planned, everything)
-    except ValidationError:
+    except (ValidationError, InvalidRequest, TooLarge):
         _log.error("task is no try", extra={"event": "webhook.malformed"})
     except JobError as error:
         return problem(error)
@@ -91,7 +90,7 @@ def _post(job: Job, number: int, everything: Services) -> tuple[WebhookTry, floa
     headers = {"content-type": "application/json"}
     if settings.webhook_secret is not None:
         secret = settings.webhook_secret.get_secret_value()
-        headers.update(webhooks.headers(secret, f"{job.job_id}-{job.submission}", int(at.timestamp()), body))
+        headers |= webhooks.headers(secret, f"{job.job_id}-{job.submission}", int(at.timestamp()), body)
     if job.webhook_url is None:
         raise ValueError("only a job with a webhook_url gets here")
     try:

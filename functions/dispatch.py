@@ -14,10 +14,11 @@ import functions_framework
 
 from shared import cpu_task, log
 from shared.bell import ring
-from shared.errors import InvalidRequest, JobError, NotFound
+from shared.errors import InvalidRequest, JobError, NotFound, TooLarge
 from shared.events import job_message, push
 from shared.executions import NotStarted
 from shared.problems import problem
+from shared.request_body import read_body
 from shared.resources import declared
 from shared.services import Services, services
 from shared.sweep import sweep
@@ -48,9 +49,9 @@ def dispatch(request: flask.Request) -> flask.typing.ResponseReturnValue:
 
 def _bell(request: flask.Request, everything: Services) -> flask.typing.ResponseReturnValue:
     try:
-        delivery = push(request.get_data())
+        delivery = push(read_body(request))
         message = job_message(delivery.data)
-    except InvalidRequest:
+    except (InvalidRequest, TooLarge):
         # A bell that names no job can ring for nobody; the message itself is gpu-work's to judge.
         _log.error("bell without a job", extra={"event": "bell.malformed"})
         return "", 204
@@ -64,8 +65,8 @@ def _bell(request: flask.Request, everything: Services) -> flask.typing.Response
 
 def _task(request: flask.Request, everything: Services) -> flask.typing.ResponseReturnValue:
     try:
-        message = job_message(request.get_data())
-    except InvalidRequest:
+        message = job_message(read_body(request))
+    except (InvalidRequest, TooLarge):
         _log.error("task without a job", extra={"event": "task.malformed"})
         return "", 204
     with log.bind(job_id=message.job_id):

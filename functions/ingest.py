@@ -66,6 +66,9 @@ def ingest(request: flask.Request) -> flask.Response:
             if error.status >= 500:
                 _log.warning("not served: %s", error.message, extra={"event": "api.failed", "code": error.reason_code})
             return problem(error)
+        except Exception:
+            _log.exception("a fault of our own", extra={"event": "api.crashed"})
+            return problem(JobError("something inside the hub is broken; its log knows what", code="internal_error"))
 
 
 def _answer(request: flask.Request) -> flask.Response:

@@ -20,8 +20,8 @@ from shared import classify, log
 from shared.api import UploadMetadata, operations_of
 from shared.errors import InvalidRequest, PermanentError, SourceMissing
 from shared.events import UploadedObject, traceparent, uploaded_object
+from shared.faults import faults_of
 from shared.job import Source, job_id_for
-from shared.problems import faults_of
 from shared.services import Services, services
 from shared.submit import JobRequest, refuse, submit
 

@@ -6,17 +6,15 @@ import json
 import mimetypes
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from hubctl.errors import BadUsage
 from shared.api import FieldFault, JobBody, UploadBody
+from shared.faults import faults_of
 
 Body = TypeVar("Body", bound=BaseModel)
-
-#: Names that pydantic puts into an error's path for the branch of a union it took.
-_BRANCHES: Final = frozenset({"bare", "object", "probe", "transcribe", "thumbnails"})
 
 
 def job_body(source: str, operations: Sequence[Any] | None, **asked: Any) -> JobBody:
@@ -67,11 +65,5 @@ def _checked(model: type[Body], **fields: Any) -> Body:
     try:
         return model.model_validate_json(json.dumps(given))
     except ValidationError as cause:
-        faults = tuple(
-            FieldFault(
-                field=".".join(str(part) for part in each["loc"] if part not in _BRANCHES) or "body",
-                detail=each["msg"].removeprefix("Value error, "),
-            )
-            for each in cause.errors(include_url=False, include_input=False, include_context=False)
-        )
+        faults = tuple(FieldFault(field=fault.field, detail=fault.detail) for fault in faults_of(cause))
         raise BadUsage("the job cannot be asked for like this", faults) from cause

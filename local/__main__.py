@@ -6,32 +6,31 @@ import argparse
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from local.assets import ensure_assets
-from local.processes import MissingTool, StartFailed
-from local.run import BadUsage, run
+from hubctl.errors import HubError
+from local.needs import BadUsage
+from local.run import run
 from local.up import up
+from shared.errors import JobError
+
+_COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {"run": run, "demo": run, "up": up}
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str], commands: Mapping[str, Callable[[argparse.Namespace], int]] = _COMMANDS) -> int:
+    """Exit status 1 is a job that failed; 2 bad usage, 3 a cloud that cannot work, 130 interrupted."""
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
     # The same way out as Ctrl-C: every `with` is left, and nothing stays behind.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     asked = _parser().parse_args(arguments)
     try:
-        match asked.command:
-            case "run":
-                return run(asked)
-            case "demo":
-                asked.file = asked.file or ensure_assets().demo
-                return run(asked)
-        return up(asked)
+        return commands[asked.command](asked)
     except BadUsage as error:
         print(f"local: {error}", file=sys.stderr)
         return 2
-    except (MissingTool, StartFailed) as error:
+    except (JobError, HubError) as error:
         print(f"local: {error.message}", file=sys.stderr)
         return 3
     except KeyboardInterrupt:

@@ -105,6 +105,8 @@ def environment(profile: Profile, endpoints: Endpoints) -> dict[str, str]:
         "SLOT_SECONDS": str(profile.slot),
         "SLOT_START_SECONDS": str(profile.slot_start),
         "IDLE_SECONDS": str(profile.idle),
+        # The small model is quicker than what a deployment assumes.
+        "ASSUMED_REAL_TIME_FACTOR": "0.1",
         "GRACE_SECONDS": str(profile.grace),
         "WORKER_CONCURRENCY": str(profile.worker_concurrency),
         "MODEL": str(profile.model),

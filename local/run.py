@@ -13,33 +13,27 @@ from rich.console import Console
 
 from hubctl import show
 from hubctl.client import HubClient
-from local.assets import ensure_assets
 from local.cloud import LocalCloud, local_cloud
 from local.functions import ROOT
+from local.needs import BadUsage, model_folder, recording
 from local.profile import Profile
 from local.upload import upload
 from shared.api import JobView
+from shared.faults import faults_of
 from shared.job import State
 from shared.operations import Operation, Operations
-from shared.problems import faults_of
 
 #: Where results stay after the cloud is gone, a folder for each job.
 RESULTS: Final = ROOT / "build" / "results"
 
 
-class BadUsage(Exception):
-    """The command line cannot be followed; the message says why."""
-
-
 def run(arguments: Namespace) -> int:
-    """0 when the job succeeded, 1 when it failed. Raises BadUsage."""
-    path: Path = arguments.file
-    if not path.is_file():
-        raise BadUsage(f"there is no file {path}")
+    """0 when the job succeeded, 1 when it failed. Raises BadUsage, JobError, HubError."""
+    model, path = model_folder(arguments.model), recording(arguments.file)
     operations = parse_operations(arguments.operations) if arguments.operations else None
     console = Console(stderr=True)
     console.print("starting the local cloud …", style="dim")
-    with local_cloud(Profile(model=arguments.model or ensure_assets().model)) as cloud:
+    with local_cloud(Profile(model=model)) as cloud:
         job = follow(cloud, path, operations, console)
     folder = RESULTS / job.job_id
     if arguments.json:

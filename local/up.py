@@ -8,18 +8,19 @@ from argparse import Namespace
 
 from rich.console import Console
 
-from local.assets import ensure_assets
 from local.cloud import LocalCloud, local_cloud
+from local.needs import model_folder
 from local.profile import PROJECT, REGION, UPLOADS, Profile
 
 
 def up(arguments: Namespace) -> int:
+    """0 after Ctrl-C. Raises BadUsage, JobError."""
     console = Console()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     profile = Profile(
-        model=arguments.model or ensure_assets().model,
+        model=model_folder(arguments.model),
         enable_gke_route=arguments.gke,
         max_gpu_executions=arguments.gpu_slots,
         **({"api_key": arguments.key} if arguments.key else {}),

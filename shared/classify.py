@@ -40,11 +40,6 @@ class FileFacts(BaseModel):
     def is_empty(self) -> bool:
         return self.file_type == "empty"
 
-    @property
-    def is_media(self) -> bool:
-        """Is it video, audio or an image?"""
-        return self.kind in ("video", "audio", "image")
-
 
 def classify(name: str, declared_type: str | None, head: bytes, size: int | None) -> FileFacts:
     """Facts from a file's name, declared media type, first bytes (HEAD_BYTES, or all there are) and size in bytes."""

@@ -30,6 +30,7 @@ def enqueue_webhook(job: Job, number: int, at: datetime | None, services: Servic
     task = Task(
         name=f"{job.job_id}-{job.submission}-{number}",
         url=f"{services.settings.deliver_url}/",
+        audience=services.settings.deliver_url,
         body=json.dumps({"job_id": job.job_id, "submission": job.submission, "number": number}).encode(),
         deadline_seconds=_DEADLINE_SECONDS,
         schedule_at=at,

@@ -118,8 +118,6 @@ _OTHER = _table(
 
 #: By file type, every format that content can turn out to be.
 FORMATS: Final = {row.file_type: row for row in (*_VIDEO, *_AUDIO, *_IMAGE, *_OTHER)}
-#: The file types this service works on.
-MEDIA_TYPES: Final = frozenset(row.file_type for row in (*_VIDEO, *_AUDIO, *_IMAGE))
 
 
 def named(extension: str) -> tuple[Format, ...]:

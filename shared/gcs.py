@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import quote
@@ -15,9 +16,10 @@ import google.auth
 import google.auth.transport.requests
 import requests
 from google.api_core import exceptions as api
-from google.auth.exceptions import TransportError
+from google.api_core.retry import Retry
+from google.auth.exceptions import GoogleAuthError
 from google.cloud import storage
-from google.cloud.storage.exceptions import DataCorruption
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 
 from shared.errors import JobError, Misconfigured, RateLimited, SourceMissing, Unavailable
@@ -26,8 +28,17 @@ from shared.objects import ObjectHead, ObjectInfo, StoredObject
 #: (connect, read) seconds of one HTTP call, and how long the client's own retries may go on.
 _TIMEOUT = (5, 60)
 _RETRY = DEFAULT_RETRY.with_timeout(20.0)
-#: A write refused for its rate is told to the caller at once, who knows whether it is worth waiting for.
-_WRITE_RETRY = DEFAULT_RETRY.with_timeout(8.0)
+
+
+def _is_passing(error: Exception) -> bool:
+    """What a write tries again by itself: not 429, since the caller knows whether waiting for that is worth it."""
+    if isinstance(error, InvalidResponse):
+        status: int = error.response.status_code
+        return status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT
+    return isinstance(error, api.ServerError | requests.ConnectionError | requests.Timeout)
+
+
+_WRITE_RETRY = Retry(predicate=_is_passing, initial=0.2, maximum=2.0, timeout=8.0)
 
 
 class GcsObjects:
@@ -59,8 +70,12 @@ class GcsObjects:
             return None
         headers: Mapping[str, str] = self._answer.headers
         now = parsedate_to_datetime(headers["Date"])
-        updated = parsedate_to_datetime(headers["Last-Modified"]) if "Last-Modified" in headers else now
-        return StoredObject(data, int(headers["X-Goog-Generation"]), updated, now)
+        generation = int(headers["X-Goog-Generation"])
+        if "Last-Modified" in headers:
+            return StoredObject(data, generation, parsedate_to_datetime(headers["Last-Modified"]), now)
+        found = self.info(bucket, name, generation=generation)
+        # Overwritten since: what was read is as old as the next write, and that one fails whoever builds on it.
+        return StoredObject(data, generation, found.updated if found else now, now)
 
     def head(self, bucket: str, name: str, *, length: int, generation: int | None = None) -> ObjectHead | None:
         blob = self._blob(bucket, name, generation)
@@ -109,11 +124,11 @@ class GcsObjects:
             return None
         return int(blob.generation)
 
-    def delete(self, bucket: str, name: str) -> None:
+    def delete(self, bucket: str, name: str, *, if_generation: int | None = None) -> None:
         try:
             with _translated(name):
-                self._blob(bucket, name).delete(timeout=_TIMEOUT, retry=_RETRY)
-        except SourceMissing:
+                self._blob(bucket, name).delete(if_generation_match=if_generation, timeout=_TIMEOUT, retry=_RETRY)
+        except (SourceMissing, _PreconditionFailed):
             return
 
     def list(self, bucket: str, *, prefix: str, start: str | None = None, limit: int | None = None) -> Iterator[str]:
@@ -244,13 +259,11 @@ def _translated(name: str) -> Iterator[None]:
     except (api.Forbidden, api.Unauthorized) as cause:
         raise Misconfigured(f"storage does not allow this service to use {name}") from cause
     except (
-        api.ServerError,
-        api.RetryError,
         api.GoogleAPICallError,
         requests.ConnectionError,
         requests.Timeout,
         requests.exceptions.ChunkedEncodingError,
-        TransportError,
+        GoogleAuthError,
         DataCorruption,
     ) as cause:
         raise Unavailable(f"storage did not serve {name}: {type(cause).__name__}") from cause

@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextvars import copy_context
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -15,6 +16,7 @@ from shared.errors import JobError
 from shared.job import Job, Progress, State
 from shared.services import Services
 from shared.store import Snapshot
+from shared.time_limit import NO_LIMIT, Stopping, TimeLimit
 
 _log = logging.getLogger(__name__)
 
@@ -67,32 +69,37 @@ class LeaseLost(JobError):
     code = "lease_lost"
 
 
-class Stopping(JobError):
-    """This worker is told to stop and the work cannot end in time."""
-
-    code = "stopping"
-
-
 class Beat:
     """Keeps one lease alive while its work goes on; the only writer of a running job's record.
 
     Every beat extends the message's ack deadline (`extend`) and renews the lease, merging what progress there
     is; progress alone is written at most every PROGRESS_SECONDS. `report` is for the working thread: it raises
-    LeaseLost or Stopping as soon as that is known, and so ends the work.
+    LeaseLost, Stopping or TooLong as soon as that is known, and so ends the work. When the worker is told to stop
+    and the working thread reports nothing, deep in a model, the beat itself hands the job back.
     """
 
     def __init__(
-        self, job: Job, services: Services, *, extend: Callable[[], None], stop: threading.Event | None = None
+        self,
+        job: Job,
+        services: Services,
+        *,
+        extend: Callable[[], None],
+        limit: TimeLimit = NO_LIMIT,
+        stop: threading.Event | None = None,
     ) -> None:
         self._job = job
         self._services = services
         self._extend = extend
+        self._limit = limit
         self._stop = stop or threading.Event()
         self._done = threading.Event()
         self._is_lost = threading.Event()
+        self._is_handed_back = threading.Event()
         self._progress: Progress | None = None
         self._started = time.monotonic()
-        self._thread = threading.Thread(target=self._run, name=f"beat-{job.job_id[:8]}", daemon=True)
+        # In this thread's context, so that its lines carry the job's labels, too.
+        run = partial(copy_context().run, self._run)
+        self._thread = threading.Thread(target=run, name=f"beat-{job.job_id[:8]}", daemon=True)
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -107,23 +114,41 @@ class Beat:
         self._thread.join()
 
     def report(self, stage: str, percent: float) -> None:
-        """Note the progress of the whole job; raises LeaseLost or Stopping."""
-        if self._is_lost.is_set():
-            raise LeaseLost("the lease is another's, or the job was cancelled")
+        """Note the progress of the whole job; raises LeaseLost, Stopping or TooLong."""
         elapsed = time.monotonic() - self._started
         eta = elapsed * (100 - percent) / percent if percent >= 1 else None
-        if self._stop.is_set() and (eta is None or eta > _STOP_PATIENCE_SECONDS):
-            raise Stopping("the worker stops and this work cannot end in time")
         self._progress = Progress(
             stage=stage, percent=round(percent, 1), eta_seconds=None if eta is None else round(eta, 1)
         )
+        if self._is_handed_back.is_set() or self._must_stop():
+            raise Stopping("the worker stops and this work cannot end in time")
+        if self._is_lost.is_set():
+            raise LeaseLost("the lease is another's, or the job was cancelled")
+        self._limit.check_now()
+
+    def _must_stop(self) -> bool:
+        if not self._stop.is_set():
+            return False
+        eta = self._progress.eta_seconds if self._progress else None
+        return eta is None or eta > _STOP_PATIENCE_SECONDS
 
     def _run(self) -> None:
+        try:
+            self._keep()
+        finally:
+            # Nobody renews it any more, whatever the reason.
+            if not self._done.is_set():
+                self._is_lost.set()
+
+    def _keep(self) -> None:
         settings = self._services.settings
         written: Progress | None = None
         written_at = extended_at = time.monotonic()
-        while not self._done.wait(settings.progress_seconds):
+        while not self._done.wait(settings.progress_seconds) and not self._is_lost.is_set():
             now = time.monotonic()
+            if self._must_stop():
+                self._tried(self._hand_back)
+                continue
             if now - extended_at >= settings.beat_seconds and self._tried(self._extend):
                 extended_at = now
             if self._progress != written or now - written_at >= settings.beat_seconds:
@@ -147,6 +172,14 @@ class Beat:
         seen = self._services.store.update(self._job.job_id, change, touch=True)
         if seen is None or not is_owners(seen.job, self._job):
             self._is_lost.set()
+
+    def _hand_back(self) -> None:
+        def change(seen: Snapshot) -> Job | None:
+            return seen.job.handed_back(self._services.now()) if is_owners(seen.job, self._job) else None
+
+        self._services.store.update(self._job.job_id, change)
+        self._is_handed_back.set()
+        self._is_lost.set()
 
 
 def is_owners(job: Job, mine: Job) -> bool:

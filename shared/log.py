@@ -19,7 +19,7 @@ from typing import Any, Final
 _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=_NOTHING)
 
-#: What `extra=` may carry besides `event`; anything else would be dropped in silence, so it is not.
+#: A record's own attributes; whatever else it has came by `extra=` and becomes a key of its line.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 
 
@@ -62,7 +62,11 @@ def _trace(project: str, traceparent: str) -> dict[str, Any]:
 
 @contextmanager
 def bind(**labels: str | None) -> Iterator[None]:
-    """Labels (job_id, attempt, traceparent…) for every line logged inside."""
+    """Labels (job_id, attempt, traceparent…) for every line logged inside, by this thread.
+
+    A thread begins without labels: start it as `Thread(target=contextvars.copy_context().run, args=(…))` to hand
+    them on.
+    """
     token = _context.set({**_context.get(), **{key: value for key, value in labels.items() if value}})
     try:
         yield

@@ -80,8 +80,8 @@ class Objects(Protocol):
     ) -> int | None:
         """Write the whole object, answer its new generation; None when `if_generation` did not hold (HTTP 412)."""
 
-    def delete(self, bucket: str, name: str) -> None:
-        """Delete if there; no error if not."""
+    def delete(self, bucket: str, name: str, *, if_generation: int | None = None) -> None:
+        """Delete if there (and still that generation); no error if not."""
 
     def list(self, bucket: str, *, prefix: str, start: str | None = None, limit: int | None = None) -> Iterator[str]:
         """Names in order, from `start` (inclusive) on, at most `limit`."""

@@ -21,6 +21,8 @@ class Task:
     #: Letters, digits, `-` and `_`; remembered for a day, so the same name is the same task.
     name: str
     url: str
+    #: Whom the task's token is made out to: the function's URL, without a path.
+    audience: str
     body: bytes
     deadline_seconds: int
     #: Not before this; at once when None.
@@ -51,8 +53,7 @@ class CloudTasksQueues:
             body=task.body,
         )
         if self._account:
-            audience = task.url.split("?")[0]
-            request.oidc_token = tasks_v2.OidcToken(service_account_email=self._account, audience=audience)
+            request.oidc_token = tasks_v2.OidcToken(service_account_email=self._account, audience=task.audience)
         message = tasks_v2.Task(
             name=f"{parent}/tasks/{task.name}",
             http_request=request,

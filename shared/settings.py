@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
@@ -78,7 +78,7 @@ class Settings(BaseModel):
     grace_seconds: Seconds = 120
     task_timeout_seconds: Seconds = 900
     #: Processing time over media time, assumed until a worker has measured its own.
-    assumed_real_time_factor: Seconds = 0.5
+    assumed_real_time_factor: Seconds = 0.15
 
     # Limits.
     max_attempts: Annotated[int, Field(ge=1)] = 5
@@ -96,7 +96,7 @@ class Settings(BaseModel):
     api_keys: Annotated[tuple[ApiKey, ...], BeforeValidator(_json)] = ()
     #: Service accounts whose OIDC tokens pushes, tasks and the scheduler carry.
     invoker_accounts: Names = ()
-    #: What those tokens are made out to: the functions' own URLs.
+    #: What those tokens are made out to: the functions' own URLs, without a path.
     audiences: Names = ()
     #: The account those tokens are minted for, when we create tasks.
     tasks_account: str | None = None
@@ -137,11 +137,22 @@ class Settings(BaseModel):
             )
         if not self.local_cloud and any(emulators):
             faults.append("an emulator is set but LOCAL_CLOUD is not")
-        if not self.local_cloud and not self.invoker_accounts:
-            faults.append("INVOKER_ACCOUNTS is empty: no push or task could ever be accepted")
+        if not self.local_cloud:
+            faults += [f"{name} is missing: {why}" for name, why in self._missing()]
         if faults:
             raise ValueError("; ".join(faults))
         return self
+
+    def _missing(self) -> Iterator[tuple[str, str]]:
+        """What only the local cloud can do without."""
+        if not self.invoker_accounts:
+            yield "INVOKER_ACCOUNTS", "no push or task could ever be accepted"
+        if not self.audiences:
+            yield "AUDIENCES", "no token could ever be right"
+        if not self.tasks_account:
+            yield "TASKS_ACCOUNT", "tasks would carry no token"
+        if self.webhook_secret is None:
+            yield "WEBHOOK_SECRET", "webhooks would leave unsigned"
 
     @property
     def readable_buckets(self) -> frozenset[str]:
@@ -152,6 +163,12 @@ class Settings(BaseModel):
 def parse(environment: Mapping[str, str]) -> Settings:
     """Settings from a mapping; empty values count as absent. Raises pydantic's ValidationError with every fault."""
     return Settings.model_validate({name: value for name, value in environment.items() if value != ""})
+
+
+def check_at_start() -> None:
+    """On the platform, a bad value fails the deployment, and the revision before goes on serving."""
+    if "K_SERVICE" in os.environ:
+        from_environment()
 
 
 @cache

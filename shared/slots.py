@@ -91,8 +91,9 @@ class Slots:
         return Slot(number, token, stored.generation)
 
     def release(self, slot: Slot) -> None:
-        if self.held(slot.number, slot.token) is not None:
-            self._objects.delete(self._bucket, f"{_PREFIX}{slot.number}")
+        held = self.held(slot.number, slot.token)
+        if held is not None:
+            self._objects.delete(self._bucket, f"{_PREFIX}{slot.number}", if_generation=held.generation)
 
     def taken(self) -> int:
         """How many slots exist, at most a second old; expired ones count until they are swept."""
@@ -108,7 +109,8 @@ class Slots:
         for name in self._objects.list(self._bucket, prefix=_PREFIX):
             stored = self._objects.read(self._bucket, name)
             if stored is not None and self._is_expired(stored):
-                self._objects.delete(self._bucket, name)
+                # Not one that was renewed or taken over since it was read.
+                self._objects.delete(self._bucket, name, if_generation=stored.generation)
                 swept += 1
         return swept
 

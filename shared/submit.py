@@ -62,13 +62,12 @@ def submit(request: JobRequest, services: Services) -> Submitted:
     """
     settings = services.settings
     operations = request.operations or DEFAULT_PROFILE.get(request.file.kind, ())
-    is_gke_possible = settings.enable_gke_route
     route = routing.route(
         request.file,
         operations,
         wish=request.wish,
-        slots_taken=services.slots.taken() if is_gke_possible else None,
-        backlog=services.backlog.waiting() if is_gke_possible else None,
+        slots_taken=services.slots.taken(),
+        backlog=services.backlog.waiting(),
         rules=routing.RoutingRules(
             gpu_file_types=frozenset(settings.gpu_file_types),
             gke_enabled=settings.enable_gke_route,
@@ -107,6 +106,7 @@ def send(job: Job, services: Services, *, task_suffix: str = "") -> bool:
         task = Task(
             name=f"{job.job_id}-{job.submission}{task_suffix}",
             url=f"{services.settings.dispatch_url}/task",
+            audience=services.settings.dispatch_url,
             body=message.encode(idempotency_key=job.key_hash),
             deadline_seconds=_CPU_DEADLINE_SECONDS,
         )

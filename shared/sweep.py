@@ -56,6 +56,9 @@ def _mend_one(job_id: str, services: Services) -> Mended:
         if services.store.marker_age_seconds(job_id) < settings.grace_seconds:
             return Mended.NOTHING
         services.store.mark_closed(job_id)
+        if services.store.get(job_id) is not None:
+            # Made just now, under this old marker: its caller came again with the same key.
+            services.store.mark_open(job_id)
         return Mended.MARKER
     if seen.age_seconds < settings.grace_seconds:
         return Mended.NOTHING
@@ -74,8 +77,8 @@ def _send_again(seen: Snapshot, services: Services) -> Mended:
         return Mended.NOTHING
     is_task = seen.job.destination is Destination.CPU
     # A queue remembers the names of tasks it has deleted, too.
-    send(seen.job, services, task_suffix=f"-resent-{seen.job.attempt}-{times}" if is_task and times else "")
-    _log.warning("job sent again", extra={"event": "job.resent", "times": times + 1, **seen.job.log_labels()})
+    if send(seen.job, services, task_suffix=f"-resent-{seen.job.attempt}-{times}" if is_task and times else ""):
+        _log.warning("job sent again", extra={"event": "job.resent", "times": times + 1, **seen.job.log_labels()})
     # Whoever submitted it may have died before this, too.
     services.store.add_to_index(seen.job)
 

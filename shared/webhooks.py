@@ -21,9 +21,8 @@ def sign(secret: str, webhook_id: str, timestamp: int, body: bytes) -> str:
 
 
 def headers(secret: str, webhook_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """What goes with one try: `webhook_id` stays the same over all tries, the time and so the signature do not."""
+    """What proves one try: `webhook_id` stays the same over all tries, the time and so the signature do not."""
     return {
-        "content-type": "application/json",
         "webhook-id": webhook_id,
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign(secret, webhook_id, timestamp, body),

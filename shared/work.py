@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
 from uuid import uuid4
 
 from shared import classify, log
@@ -29,17 +28,15 @@ from shared.errors import (
     UnsupportedMedia,
 )
 from shared.job import Artifact, Failure, Job, Outcome, State
-from shared.lease import Beat, Claim, LeaseLost, Stopping, is_owners, take
+from shared.lease import Beat, Claim, LeaseLost, is_owners, take
 from shared.processor import Processor, Result
 from shared.routing import Destination
 from shared.services import Services
 from shared.store import Snapshot
 from shared.submit import send
+from shared.time_limit import OutOfTime, Pace, Stopping, TimeLimit
 
 _log = logging.getLogger(__name__)
-
-#: Share of an attempt's time that start, fetch and upload may need besides the processing.
-_MARGIN: Final = 0.9
 
 
 class Verdict(StrEnum):
@@ -67,6 +64,12 @@ class Worker:
     stop: threading.Event
     #: Set when a file did not fit what is left of this process: finish what is held, take nothing more.
     closing: threading.Event = field(default_factory=threading.Event)
+    #: When this process began, on the monotonic clock.
+    started_at: float = field(default_factory=time.monotonic)
+    pace: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pace", Pace(self.services.settings.assumed_real_time_factor))
 
 
 def attempt(job_id: str, submission: int, worker: Worker, *, extend: Callable[[], None] = lambda: None) -> Verdict:
@@ -89,13 +92,16 @@ def attempt(job_id: str, submission: int, worker: Worker, *, extend: Callable[[]
 
 def _leased(job: Job, worker: Worker, extend: Callable[[], None]) -> Verdict:
     services = worker.services
+    limit = TimeLimit.of(worker.started_at, worker.ends_at, services.settings.task_timeout_seconds)
     with tempfile.TemporaryDirectory(prefix=f"{job.job_id}-") as folder:
-        beat = Beat(job, services, extend=extend, stop=worker.stop)
+        beat = Beat(job, services, extend=extend, limit=limit, stop=worker.stop)
         try:
             with beat:
-                outcome, warnings = _process(job, worker, beat, Path(folder))
+                outcome, warnings = _process(job, worker, beat, limit, Path(folder))
             return _end(job, services, lambda mine: mine.succeeded(outcome, warnings, services.now()))
         except (LeaseLost, Stopping) as signal:
+            if isinstance(signal, OutOfTime):
+                worker.closing.set()
             return _let_go(job, signal, services)
         except TooLong as error:
             return _too_long(job, error, services)
@@ -115,11 +121,11 @@ def _leased(job: Job, worker: Worker, extend: Callable[[], None]) -> Verdict:
             return _retry(job, Failure(code="internal_error", message=f"a bug: {type(bug).__name__}"), services)
 
 
-def _process(job: Job, worker: Worker, beat: Beat, folder: Path) -> tuple[Outcome, tuple[str, ...]]:
+def _process(job: Job, worker: Worker, beat: Beat, limit: TimeLimit, folder: Path) -> tuple[Outcome, tuple[str, ...]]:
     services = worker.services
     started = time.monotonic()
     source = _fetch(job, services, folder, beat)
-    _check_time(job, worker, source)
+    limit.check_need(worker.pace.needs(worker.processor.media_seconds(source), job.operations))
     results = folder / "results"
     results.mkdir()
     result = worker.processor.process(
@@ -133,6 +139,7 @@ def _process(job: Job, worker: Worker, beat: Beat, folder: Path) -> tuple[Outcom
     prefix = f"{job.job_id}/{job.attempt}/"
     artifacts = _upload(result, results, prefix, services)
     seconds = time.monotonic() - started
+    worker.pace.learn(result.media_seconds, seconds, job.operations)
     return (
         Outcome(
             folder=f"gs://{services.settings.results_bucket}/{prefix}",
@@ -149,7 +156,7 @@ def _process(job: Job, worker: Worker, beat: Beat, folder: Path) -> tuple[Outcom
 
 
 def _fetch(job: Job, services: Services, folder: Path, beat: Beat) -> Path:
-    """The source as a local file, its content checked again."""
+    """The source as a local file; what came from a URL has its content checked."""
     path = folder / f"source.{job.file.file_type}"
     total = job.file.size or 0
     if total > services.settings.max_source_bytes:
@@ -175,22 +182,6 @@ def _fetch(job: Job, services: Services, folder: Path, beat: Beat) -> Path:
     if facts.kind == "other":
         raise UnsupportedMedia(f"the URL gave {facts.found}, not media")
     return path.rename(path.with_suffix(f".{facts.file_type}"))
-
-
-def _check_time(job: Job, worker: Worker, source: Path) -> None:
-    """Does the work fit what is left, or any attempt at all?"""
-    media = worker.processor.media_seconds(source)
-    if worker.ends_at is None or media is None:
-        return
-    settings = worker.services.settings
-    needs = media * settings.assumed_real_time_factor
-    if needs > settings.task_timeout_seconds * _MARGIN:
-        raise TooLong(
-            f"{media:.0f} s of media need about {needs:.0f} s; an attempt has {settings.task_timeout_seconds:.0f} s"
-        )
-    if needs > worker.ends_at - time.monotonic():
-        worker.closing.set()
-        raise Stopping("what is left of this execution is too short for this file")
 
 
 def _upload(result: Result, folder: Path, prefix: str, services: Services) -> tuple[Artifact, ...]:

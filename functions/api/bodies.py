@@ -9,8 +9,9 @@ from typing import TypeVar
 import flask
 from pydantic import BaseModel, ValidationError
 
-from shared.errors import Fault, InvalidRequest, TooLarge
-from shared.problems import MAX_BODY_BYTES, faults_of
+from shared.errors import Fault, InvalidRequest
+from shared.faults import faults_of
+from shared.request_body import read_body
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -22,12 +23,7 @@ def read(
 
     Raises TooLarge, InvalidRequest with the body's and the headers' faults together.
     """
-    if (request.content_length or 0) > MAX_BODY_BYTES:
-        raise TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
-    # One byte more than allowed is enough to know, whatever Content-Length said.
-    body = request.stream.read(MAX_BODY_BYTES + 1)
-    if len(body) > MAX_BODY_BYTES:
-        raise TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
+    body = read_body(request)
     faults = list(headers)
     try:
         parsed = model.model_validate_json(body)

@@ -120,7 +120,9 @@ def redrive(request: flask.Request, everything: Services, key: ApiKey, job_id: s
     job = _change(job_id, key, everything, change)
     # And again: whoever concluded the old submission meanwhile may have taken it away.
     everything.store.mark_open(job_id)
-    send(job, everything)
+    if not send(job, everything):
+        # The queue remembers this submission's task, whatever became of it.
+        send(job, everything, task_suffix=f"-redriven-{secrets.token_hex(4)}")
     return _accepted(job, everything.settings.ingest_url)
 
 

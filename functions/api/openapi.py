@@ -24,6 +24,7 @@ _REASONS: Final = {
     415: "The source is not media",
     422: "This Idempotency-Key was used with another request",
     429: "Too much at once: come again after Retry-After",
+    500: "The hub itself is broken: an operator must mend it",
     503: "A service is down: come again after Retry-After",
 }
 
@@ -78,7 +79,7 @@ def _paths() -> dict[str, Any]:
                     202: ("Accepted", Accepted, {"Location": "Where the job's record is"}),
                     200: ("Done while the caller waited", JobView, {}),
                 },
-                problems=(400, 401, 404, 413, 415, 422, 429, 503),
+                problems=(400, 401, 404, 413, 415, 422, 429, 500, 503),
             ),
             "get": _operation(
                 "listJobs",
@@ -89,7 +90,7 @@ def _paths() -> dict[str, Any]:
                     _query("page_token", {"type": "string", "pattern": "^[0-9]{14}-[0-9a-f]{32}$"}),
                 ],
                 answers={200: ("A page", JobPage, {})},
-                problems=(400, 401, 503),
+                problems=(400, 401, 500, 503),
             ),
         },
         "/v1/uploads": {
@@ -98,7 +99,7 @@ def _paths() -> dict[str, Any]:
                 "A resumable upload URL whose upload becomes the job",
                 body=UploadBody,
                 answers={201: ("PUT the bytes to upload_url", UploadTicket, {})},
-                problems=(400, 401, 413, 503),
+                problems=(400, 401, 413, 500, 503),
             )
         },
         "/v1/jobs/{job_id}": {
@@ -107,7 +108,7 @@ def _paths() -> dict[str, Any]:
                 "getJob",
                 "The record, with progress and links to artifacts",
                 answers={200: ("The record", JobView, {})},
-                problems=(401, 404, 503),
+                problems=(401, 404, 500, 503),
             ),
         },
         "/v1/jobs/{job_id}/artifacts/{name}": {
@@ -116,7 +117,7 @@ def _paths() -> dict[str, Any]:
                 "getArtifact",
                 "A redirect to a signed URL, made on the click",
                 answers={302: ("To the artifact", None, {"Location": "The signed URL"})},
-                problems=(401, 404, 503),
+                problems=(401, 404, 500, 503),
             ),
         },
         "/v1/jobs/{job_id}:cancel": {
@@ -125,7 +126,7 @@ def _paths() -> dict[str, Any]:
                 "cancelJob",
                 "Cancel a queued or running job",
                 answers={202: ("Cancelled; running work stops within seconds", Accepted, {})},
-                problems=(401, 404, 409, 503),
+                problems=(401, 404, 409, 429, 500, 503),
             ),
         },
         "/v1/jobs/{job_id}:redrive": {
@@ -134,7 +135,7 @@ def _paths() -> dict[str, Any]:
                 "redriveJob",
                 "Start a failed, dead-lettered or cancelled job afresh",
                 answers={202: ("Queued again", Accepted, {})},
-                problems=(401, 404, 409, 503),
+                problems=(401, 404, 409, 429, 500, 503),
             ),
         },
         "/health": {

@@ -114,12 +114,12 @@ def write(transcript: Transcript, operation: Transcribe, folder: ArtifactFolder)
     """Write the four files; answers the summary."""
     words = [word for segment in transcript.segments for word in segment.words]
     cues = subtitles.cut(words, operation.words_per_line)
-    folder.write_json("transcript.json", _document(transcript))
+    document = _document(transcript)
+    folder.write_json("transcript.json", document)
     text = "\n".join(segment.text for segment in transcript.segments)
     folder.write_text("transcript.txt", text + "\n" if text else "", "text/plain; charset=utf-8")
     folder.write_text("transcript.srt", subtitles.srt(cues), "application/x-subrip; charset=utf-8")
     folder.write_text("transcript.vtt", subtitles.webvtt(cues), "text/vtt; charset=utf-8")
-    document = _document(transcript)
     return {**document, "segments": len(transcript.segments), "words": len(words)}
 
 

@@ -35,7 +35,9 @@ def standing_in(cloud_tasks: CloudTasks) -> Queues:
 def task() -> Task:
     """Due in an hour, so that nobody is called."""
     later = datetime.now(UTC) + timedelta(hours=1)
-    return Task(uuid.uuid4().hex, "http://127.0.0.1:9/task", b"{}", deadline_seconds=60, schedule_at=later)
+    return Task(
+        uuid.uuid4().hex, "http://127.0.0.1:9/task", "http://127.0.0.1:9", b"{}", deadline_seconds=60, schedule_at=later
+    )
 
 
 def test_a_task_is_queued_once_under_its_name(queues: Queues, task: Task) -> None:
@@ -60,7 +62,7 @@ def test_a_name_that_is_none_is_told_as_ours_to_mend(queues: Queues, task: Task,
 
 def test_a_name_stays_taken_when_its_task_is_done(cloud_tasks: CloudTasks) -> None:
     with http_target() as target:
-        task = Task(uuid.uuid4().hex, f"{target.url}/task?x=1", b'{"job_id": 1}', deadline_seconds=60)
+        task = Task(uuid.uuid4().hex, f"{target.url}/task?x=1", target.url, b'{"job_id": 1}', deadline_seconds=60)
         queues = standing_in(cloud_tasks)
         assert queues.enqueue(QUEUE, task) is True
         eventually(lambda: target.received)

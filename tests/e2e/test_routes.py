@@ -96,3 +96,13 @@ def test_a_webhook_comes_signed_and_once(hub: Driver, recordings: Path) -> None:
         assert [made.status for made in tried.webhook_tries] == [200]
         assert len(receiver.requests) == 1
     assert job.state == "succeeded"
+
+
+def test_no_log_of_the_whole_cloud_tells_a_secret(hub: Driver, recordings: Path) -> None:
+    hub.ended(hub.announced(recordings / "short.wav", operations=["probe"]))
+    text = "".join(path.read_text(errors="replace") for path in hub.cloud.logs.glob("*.log"))
+    assert "job.submitted" in text
+    assert "job.succeeded" in text
+    profile = hub.cloud.profile
+    for secret in (profile.api_key, profile.webhook_secret, profile.alert_token, "upload_id=", "times of"):
+        assert secret not in text, secret

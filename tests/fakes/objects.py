@@ -99,8 +99,13 @@ class FakeObjects:
             "write", name, lambda: self._write(bucket, name, data, if_generation, content_type, metadata or _NOTHING)
         )
 
-    def delete(self, bucket: str, name: str) -> None:
-        self._call("delete", name, lambda: self._stored.pop((bucket, name), None))
+    def delete(self, bucket: str, name: str, *, if_generation: int | None = None) -> None:
+        def do() -> None:
+            there = self._stored.get((bucket, name))
+            if there is not None and if_generation in (None, there.generation):
+                del self._stored[bucket, name]
+
+        self._call("delete", name, do)
 
     def list(self, bucket: str, *, prefix: str, start: str | None = None, limit: int | None = None) -> Iterator[str]:
         def do() -> _Names:

@@ -34,13 +34,15 @@ SETTINGS: Final = {
     "dispatch_url": "https://dispatch.test",
     "deliver_url": "https://deliver.test",
     "invoker_accounts": ("invoker@test-project.iam.gserviceaccount.com",),
-    "audiences": ("https://dispatch.test",),
+    "audiences": ("https://dispatch.test", "https://deliver.test"),
+    "tasks_account": "invoker@test-project.iam.gserviceaccount.com",
     "api_keys": (
         {"name": "shop", "key": "secret-shop-key"},
         {"name": "operator", "key": "secret-operator-key", "sees": "all"},
     ),
     "webhook_secret": "whsec_c2VjcmV0LXdlYmhvb2sta2V5LW9mLTMyLWJ5dGVzISE=",
     "alert_token": "secret-alert-token",
+    "assumed_real_time_factor": 0.5,
 }
 
 

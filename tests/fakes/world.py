@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -65,9 +66,16 @@ class World:
         self.services.executions.on_start = self._run_execution
 
     def worker(
-        self, name: str = "worker", *, ends_at: float | None = None, stop: threading.Event | None = None
+        self,
+        name: str = "worker",
+        *,
+        ends_at: float | None = None,
+        stop: threading.Event | None = None,
+        age: float = 0.0,
     ) -> Worker:
-        return Worker(self.services, self.processor, name, ends_at, stop or threading.Event())
+        """`age` is how long ago, in seconds, its process began."""
+        started_at = time.monotonic() - age
+        return Worker(self.services, self.processor, name, ends_at, stop or threading.Event(), started_at=started_at)
 
     def submit(self, asked: JobRequest | None = None) -> Submitted:
         return submit(asked or request(self.services), self.services)

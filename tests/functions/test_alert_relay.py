@@ -38,6 +38,9 @@ ENVIRONMENT = {
     "DISPATCH_URL": "https://dispatch.example.com",
     "DELIVER_URL": "https://deliver.example.com",
     "INVOKER_ACCOUNTS": "invoker@media-hub-test.iam.gserviceaccount.com",
+    "AUDIENCES": "https://alert-relay.test",
+    "TASKS_ACCOUNT": "invoker@media-hub-test.iam.gserviceaccount.com",
+    "WEBHOOK_SECRET": "whsec_c2VjcmV0",
 }
 
 
@@ -272,6 +275,13 @@ def test_body_is_capped_at_one_megabyte(client: FlaskClient, size: int, status: 
     chunked = {} if is_declared else {"CONTENT_LENGTH": None, "wsgi.input_terminated": True}
     answer = client.post("/", data=b" " * size, headers=DIRECT, environ_overrides=chunked)
     assert answer.status_code == status
+
+
+def test_push_larger_than_one_megabyte_is_acknowledged_since_it_would_come_again_for_days(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert client.post("/", data=b" " * 1_000_001, headers=PUSH).status_code == 204
+    assert [line.event for line in caplog.records if hasattr(line, "event")] == ["alert.malformed"]
 
 
 def test_without_targets_the_alert_is_acknowledged_and_logged(

@@ -104,6 +104,7 @@ def test_job_that_ended_or_was_redriven_keeps_its_state(
     assert dead_letter.post("/", json=event(BACKSTOP)).status_code == 204
     assert record(everything, job.job_id).state is state
     assert len(letters(everything)) == 1
+    assert alerts(everything) == []
 
 
 def test_job_under_a_live_lease_is_not_marked(dead_letter: FlaskClient, everything: FakeServices) -> None:
@@ -111,6 +112,17 @@ def test_job_under_a_live_lease_is_not_marked(dead_letter: FlaskClient, everythi
     change(everything, job.job_id, "leased")
     assert dead_letter.post("/", json=event(BACKSTOP)).status_code == 204
     assert record(everything, job.job_id).state is State.RUNNING
+    assert len(letters(everything)) == 1
+    assert alerts(everything) == []
+
+
+def test_letter_of_a_submission_before_the_lost_one_raises_no_alert(
+    dead_letter: FlaskClient, everything: FakeServices
+) -> None:
+    job = submitted(everything)
+    change(everything, job.job_id, "cancelled", "redriven", "dead_lettered")
+    assert dead_letter.post("/", json=event(OURS)).status_code == 204
+    assert alerts(everything) == []
 
 
 def test_letter_about_a_job_nobody_knows_is_kept(dead_letter: FlaskClient, everything: FakeServices) -> None:
@@ -152,7 +164,17 @@ def test_letter_that_cannot_be_read_is_kept_whole(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"null", b"{}", b'{"message": 1}', b'{"message": {"data": "%", "messageId": "1"}}', b"[" * 10_000]
+    "body",
+    [
+        b"",
+        b"null",
+        b"{}",
+        b'{"message": 1}',
+        b'{"message": {"data": "%", "messageId": "1"}}',
+        b"[" * 10_000,
+        b" " * 1_000_001,
+    ],
+    ids=lambda body: repr(body)[:40],
 )
 def test_body_that_is_no_push_is_acknowledged_and_logged(
     dead_letter: FlaskClient, everything: FakeServices, body: bytes, caplog: pytest.LogCaptureFixture

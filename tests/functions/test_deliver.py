@@ -235,12 +235,28 @@ def test_try_of_an_older_submission_or_without_a_webhook_is_dropped(
     assert receiver.received == []
 
 
-@pytest.mark.parametrize("body", [b"", b"junk", b"{}", b'{"job_id": 1}', b"[" * 10_000, b"\xff"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"junk",
+        b"{}",
+        b'{"job_id": 1}',
+        b"[" * 10_000,
+        b"\xff",
+        json.dumps({**TASK, "job_id": "../../open/x"}).encode(),
+        json.dumps({**TASK, "submission": 0}).encode(),
+        json.dumps({**TASK, "number": 0}).encode(),
+        json.dumps(TASK).encode() + b" " * 1_000_000,
+    ],
+    ids=lambda body: repr(body)[:60],
+)
 def test_body_that_is_no_try_is_done_and_logged(
-    deliver: FlaskClient, body: bytes, caplog: pytest.LogCaptureFixture
+    deliver: FlaskClient, everything: FakeServices, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert deliver.post("/", data=body).status_code == 204
     assert [line.event for line in caplog.records if hasattr(line, "event")] == ["webhook.malformed"]
+    assert everything.faults.calls == []
 
 
 def test_strangers_are_refused_before_anything_is_read(receiver: Target) -> None:

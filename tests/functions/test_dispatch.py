@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,8 @@ from tests.waiting import eventually
 
 BELL = event("pubsub_push_bell.json")
 TASK = event("cpu_task.json")
+#: A right task, but for its size.
+HUGE = json.dumps(TASK).encode() + b" " * 1_000_000
 
 
 @pytest.fixture
@@ -102,7 +105,9 @@ def test_slot_is_free_again_only_when_certainly_nothing_was_started(
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b"[" * 10_000, b'{"message": {"data": "bm8gam9i", "messageId": "1"}}', b"\xff\xfe"]
+    "body",
+    [b"", b"{}", b"[" * 10_000, b'{"message": {"data": "bm8gam9i", "messageId": "1"}}', b"\xff\xfe", HUGE],
+    ids=lambda body: repr(body)[:40],
 )
 def test_bell_that_names_no_job_is_acknowledged_and_logged(
     dispatch: FlaskClient, everything: FakeServices, body: bytes, caplog: pytest.LogCaptureFixture
@@ -192,7 +197,11 @@ def test_task_without_an_execution_is_503(dispatch: FlaskClient, everything: Fak
     assert task(dispatch) == 503
 
 
-@pytest.mark.parametrize("body", [b"", b"junk", b"{}", b'{"job_id": "../x", "submission": 1}', b"[" * 10_000])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"junk", b"{}", b'{"job_id": "../x", "submission": 1}', b"[" * 10_000, HUGE],
+    ids=lambda body: repr(body)[:40],
+)
 def test_task_that_names_no_job_is_done_and_logged(
     dispatch: FlaskClient, everything: FakeServices, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.api import Problem
-from shared.errors import RateLimited, Unavailable
+from shared.errors import Misconfigured, RateLimited, Unavailable
 from tests.fakes.services import FakeServices, fake_services
 from tests.functions.serving import MP4, SHOP, TEXT, change, serving, submitted
 from tests.unit.http_server import answer as replies
@@ -116,6 +116,8 @@ def test_faults_of_places_and_headers_come_at_once(api: FlaskClient) -> None:
         ({**BODY, "operations": [None]}, "operations.0"),
         ({**BODY, "operations": [{}]}, "operations.0"),
         ({**BODY, "operations": [{"name": "probe", "deep": True}]}, "operations.0.deep"),
+        ({**BODY, "operations": [{"name": "probe", "object": True}]}, "operations.0.object"),
+        ({**BODY, "labels": {"probe": 1}}, "labels.probe"),
         ({**BODY, "operations": [{"name": "thumbnails", "count": 1, "seconds": [1]}]}, "operations.0"),
         ({**BODY, "operations": [{"name": "thumbnails", "count": "5"}]}, "operations.0.count"),
         ({**BODY, "operations": [{"name": "thumbnails", "count": True}]}, "operations.0.count"),
@@ -225,7 +227,7 @@ def test_other_paths_are_404(api: FlaskClient, path: str) -> None:
     assert (answer.status_code, problem(answer).code) == (404, "not_found")
 
 
-@pytest.mark.parametrize("error", [Unavailable("down"), RateLimited("too many writes")])
+@pytest.mark.parametrize("error", [Unavailable("down"), RateLimited("too many writes"), Misconfigured("no permission")])
 @pytest.mark.parametrize("path", ["/v1/jobs/{}", "/v1/jobs", "/v1/jobs/{}:cancel"])
 def test_service_that_is_down_says_when_to_come_again(
     api: FlaskClient, everything: FakeServices, error: Any, path: str
@@ -236,6 +238,17 @@ def test_service_that_is_down_says_when_to_come_again(
     assert answer.status_code == error.status
     assert answer.headers["Retry-After"] == "5"
     assert problem(answer).code == error.code
+
+
+def test_what_nobody_foresaw_is_a_problem_too_and_shows_nothing_of_it(
+    api: FlaskClient, everything: FakeServices, caplog: pytest.LogCaptureFixture
+) -> None:
+    everything.faults.fail_next("objects.read jobs/", ZeroDivisionError("s3cret"))
+    answer = api.get("/v1/jobs/" + "0" * 32, headers=SHOP)
+    assert (answer.status_code, problem(answer).code) == (500, "internal_error")
+    assert b"s3cret" not in answer.data
+    (line,) = [line for line in caplog.records if getattr(line, "event", None) == "api.crashed"]
+    assert line.exc_info is not None
 
 
 def test_record_that_does_not_parse_is_503_and_shows_nothing_of_it(api: FlaskClient, everything: FakeServices) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from shared.formats import FORMATS
 from shared.job import Failure, Job, Outcome, Source, State, hash_text, job_id_for
 from shared.operations import Probe, Transcribe
 from shared.routing import Destination
 from tests.fakes.world import MP4, WEBHOOK
 
+#: The file types this service works on.
+MEDIA_TYPES = frozenset(row.file_type for row in FORMATS.values() if row.kind != "other")
 NOON = datetime(2025, 11, 23, 12, tzinfo=UTC)
 NO_LUCK = Failure(code="unavailable", message="storage is down")
 OUTCOME = Outcome(

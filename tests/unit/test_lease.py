@@ -200,11 +200,34 @@ class TestBeat:
     ) -> None:
         stop = threading.Event()
         with Beat(leased, quick, extend=extend, stop=stop) as beat:
-            beat.report("decode", 0)
-            stop.set()
             beat.report("upload", 99.9)
+            stop.set()
+            beat.report("upload", 99.95)
             with pytest.raises(Stopping):
                 beat.report("fetch", 0)
+
+    def test_work_that_reports_nothing_when_told_to_stop_is_handed_back_by_the_beat(
+        self, quick: FakeServices, leased: Job
+    ) -> None:
+        stop = threading.Event()
+        with Beat(leased, quick, extend=extend, stop=stop) as beat:
+            stop.set()
+            eventually(lambda: record_of(quick, leased).state is State.QUEUED)
+            back = record_of(quick, leased)
+            assert (back.attempts_counted, back.owner) == (leased.attempts_counted - 1, None)
+            with pytest.raises(Stopping):
+                beat.report("transcribe", 10)
+
+    def test_a_beat_that_dies_takes_its_lease_for_lost(
+        self, quick: FakeServices, leased: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+        def broken() -> None:
+            raise ZeroDivisionError
+
+        with Beat(leased, quick, extend=broken) as beat:
+            eventually(reports(beat, LeaseLost))
 
     @pytest.mark.parametrize("error", [Unavailable("storage is down"), Misconfigured("not allowed")])
     def test_a_beat_that_failed_is_tried_again(

@@ -5,11 +5,12 @@ from pydantic import TypeAdapter
 
 from shared.classify import FileFacts, classify, presume
 from shared.errors import InvalidRequest, UnsupportedMedia
-from shared.formats import FORMATS, MEDIA_TYPES
+from shared.formats import FORMATS
 from shared.operations import Operation
 from shared.routing import Destination, Route, RoutingRules, Wish, filter_text, route
 from shared.settings import Settings
 from tests.unit.pubsub_filter import matches
+from tests.unit.samples import MEDIA_TYPES
 
 GPU_TYPES = frozenset({"mp4", "mov", "wav"})
 OPEN = RoutingRules(gpu_file_types=GPU_TYPES, gke_enabled=True, max_gpu_executions=2)

@@ -19,6 +19,9 @@ REQUIRED = {
     "DISPATCH_URL": "https://dispatch.example",
     "DELIVER_URL": "https://deliver.example",
     "INVOKER_ACCOUNTS": "a@x.iam.gserviceaccount.com, b@x.iam.gserviceaccount.com,",
+    "AUDIENCES": "https://dispatch.example,https://deliver.example",
+    "TASKS_ACCOUNT": "a@x.iam.gserviceaccount.com",
+    "WEBHOOK_SECRET": "whsec_c2VjcmV0",
 }
 EMULATORS = {
     "STORAGE_EMULATOR_HOST": "http://127.0.0.1:1",
@@ -60,7 +63,7 @@ def test_text_becomes_numbers_lists_and_switches() -> None:
 
 
 def test_an_empty_variable_counts_as_absent() -> None:
-    assert parse({**REQUIRED, "MAX_ATTEMPTS": "", "WEBHOOK_SECRET": ""}) == parse(REQUIRED)
+    assert parse({**REQUIRED, "MAX_ATTEMPTS": "", "ALERT_TOKEN": ""}) == parse(REQUIRED)
     with pytest.raises(ValidationError, match="REGION"):
         parse({**REQUIRED, "REGION": ""})
 
@@ -79,8 +82,15 @@ def test_all_contradictions_are_told_at_once() -> None:
     wrong = {**REQUIRED, **EMULATORS, "INVOKER_ACCOUNTS": "", "LEASE_SECONDS": "60"}
     with pytest.raises(ValidationError) as caught:
         parse(wrong)
-    for part in ("ACK_DEADLINE_SECONDS", "LOCAL_CLOUD is not", "INVOKER_ACCOUNTS is empty"):
+    for part in ("ACK_DEADLINE_SECONDS", "LOCAL_CLOUD is not", "INVOKER_ACCOUNTS is missing"):
         assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["INVOKER_ACCOUNTS", "AUDIENCES", "TASKS_ACCOUNT", "WEBHOOK_SECRET"])
+def test_what_only_the_local_cloud_can_do_without_is_asked_for(name: str) -> None:
+    with pytest.raises(ValidationError, match=f"{name} is missing"):
+        parse({**REQUIRED, name: ""})
+    assert parse({**LOCAL, name: ""}).local_cloud
 
 
 @pytest.mark.parametrize(

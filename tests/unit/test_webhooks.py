@@ -24,6 +24,7 @@ def test_the_signature_is_what_the_specification_says() -> None:
 def test_a_receiver_with_the_standard_library_accepts_the_headers() -> None:
     headers = webhooks.headers(SECRET, "msg_1", int(time.time()), BODY)
 
+    assert sorted(headers) == ["webhook-id", "webhook-signature", "webhook-timestamp"]
     assert Webhook(SECRET).verify(BODY, headers) == {"job_id": "j1", "title": "Grüße"}
 
 

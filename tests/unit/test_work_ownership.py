@@ -176,23 +176,34 @@ class TestTime:
     """720 s of media are taken to need 360 s; an attempt has 900 s."""
 
     @pytest.mark.parametrize(
-        ("media_seconds", "left", "state", "code"),
+        ("media_seconds", "left", "age", "state", "code"),
         [
-            (720, 400, State.SUCCEEDED, None),
-            (720, 300, State.QUEUED, None),
-            (1619, 899, State.SUCCEEDED, None),
-            (1621, 899, State.FAILED, "too_long"),
-            (1e6, None, State.SUCCEEDED, None),
-            (None, 1, State.SUCCEEDED, None),
+            (720, 400, 500, State.SUCCEEDED, None),
+            (720, 300, 600, State.QUEUED, None),
+            # The fetch took so long that no other process could do better.
+            (720, 300, 0, State.FAILED, "too_long"),
+            (1619, 899, 0, State.SUCCEEDED, None),
+            (1621, 899, 0, State.FAILED, "too_long"),
+            (1e6, None, 0, State.SUCCEEDED, None),
+            (None, 40, 800, State.SUCCEEDED, None),
+            # The work is longer than it seemed.
+            (None, 10, 800, State.QUEUED, None),
+            (None, 10, 0, State.FAILED, "too_long"),
         ],
     )
     def test_a_file_that_does_not_fit_goes_back_and_one_that_fits_nowhere_fails(
-        self, world: World, media_seconds: float | None, left: float | None, state: State, code: str | None
+        self,
+        world: World,
+        media_seconds: float | None,
+        left: float | None,
+        age: float,
+        state: State,
+        code: str | None,
     ) -> None:
         world.processor.seconds = media_seconds
         job = submitted(world)
         ends_at = None if left is None else time.monotonic() + left
-        worker = world.worker(ends_at=ends_at)
+        worker = world.worker(ends_at=ends_at, age=age)
         _, after_it = try_once(world, job, worker=worker)
         assert worker.closing.is_set() is (after_it.state is State.QUEUED)
         assert after_it.state is state

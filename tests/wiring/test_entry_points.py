@@ -60,18 +60,28 @@ def test_shared_is_this_repositorys_own() -> None:
     assert Path(shared.__file__ or "").resolve().is_relative_to(ROOT)
 
 
-def test_main_loads_without_settings_and_without_media_libraries() -> None:
-    """A build loads main.py before any setting is there; and what is loaded is paid for at each cold start."""
-    program = "import json, sys, main; json.dump(sorted({n.partition('.')[0] for n in sys.modules}), sys.stdout)"
-    run = subprocess.run(
+def load(program: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [sys.executable, "-W", "error::SyntaxWarning", "-c", program],
         cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT)},
+        env={"PYTHONPATH": str(ROOT), **environment},
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
+
+
+def test_on_the_platform_a_bad_setting_fails_the_deployment() -> None:
+    run = load("import main", K_SERVICE="ingest", PROJECT="p")
+    assert run.returncode == 1
+    assert "INGEST_URL" in run.stderr
+
+
+def test_main_loads_without_settings_and_without_media_libraries() -> None:
+    """A build loads main.py before any setting is there; and what is loaded is paid for at each cold start."""
+    program = "import json, sys, main; json.dump(sorted({n.partition('.')[0] for n in sys.modules}), sys.stdout)"
+    run = load(program)
     assert run.returncode == 0, run.stderr
     loaded = set(json.loads(run.stdout))
     assert {"shared", "functions", "google"} <= loaded

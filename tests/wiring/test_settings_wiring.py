@@ -82,7 +82,7 @@ def test_all_missing_settings_are_named_at_once() -> None:
         ({"PROJECT": "media-hub"}, "LOCAL_CLOUD"),
         ({"RUN_EMULATOR_HOST": ""}, "LOCAL_CLOUD"),
         ({"LOCAL_CLOUD": "false"}, "an emulator is set but LOCAL_CLOUD is not"),
-        ({"LOCAL_CLOUD": "false"}, "INVOKER_ACCOUNTS is empty"),
+        ({"LOCAL_CLOUD": "false"}, "INVOKER_ACCOUNTS is missing"),
         ({"LEASE_SECONDS": "10"}, "LEASE_SECONDS < ACK_DEADLINE_SECONDS"),
         ({"BEAT_SECONDS": "5"}, "BEAT_SECONDS * 2"),
         ({"API_KEYS": json.dumps([{"name": "a\u0000b", "key": "k"}])}, "pattern"),

@@ -29,16 +29,18 @@ def main(make_processor: Callable[..., Processor] = MediaProcessor) -> int:
     if settings.job_id is None or settings.submission is None:
         print(__doc__, file=sys.stderr)  # noqa: T201
         return 2
-    worker = Worker(
-        services=everything,
-        processor=make_processor(model=model_folder(settings.model, everything.objects), device="cpu"),
-        name=settings.cloud_run_execution or settings.hostname,
-        ends_at=started + settings.task_timeout_seconds,
-        stop=stop,
-    )
     try:
+        worker = Worker(
+            services=everything,
+            processor=make_processor(model=model_folder(settings.model, everything.objects), device="cpu"),
+            name=settings.cloud_run_execution or settings.hostname,
+            ends_at=started + settings.task_timeout_seconds,
+            stop=stop,
+        )
         verdict = attempt(settings.job_id, settings.submission, worker)
     except RetryableError as error:
-        _log.warning("attempt not made", extra={"event": "worker.unavailable", "error": error.reason_code})
+        _log.warning(
+            "attempt not made: %s", error.message, extra={"event": "worker.unavailable", "error": error.reason_code}
+        )
         return 1
     return 1 if verdict is Verdict.AGAIN else 0

@@ -55,6 +55,7 @@ class Drain:
                     self._working.add(pool.submit(self._answer, delivery))
         for delivery, _ in self._parked.values():
             self._nack(delivery)
+        self._reap()
 
     def _reap(self) -> None:
         """Forget what is done; a bug in an answer ends the worker, loudly, and the platform starts another."""

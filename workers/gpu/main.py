@@ -19,7 +19,7 @@ from shared.media.process import MediaProcessor
 from shared.media.weights import model_folder
 from shared.processor import Processor
 from shared.pubsub import PubSubSubscription
-from shared.services import Services, services
+from shared.services import services
 from shared.slots import Slot
 from shared.work import Worker
 from workers.gpu.drain import Drain
@@ -43,15 +43,14 @@ def main(arguments: Sequence[str], make_processor: Callable[..., Processor] = Me
         # Fail fast: a GPU's price for a CPU's crawl is nobody's wish.
         _log.critical("no GPU where REQUIRE_GPU is set", extra={"event": "worker.no_gpu"})
         return 1
-    with _slot(everything, stop):
-        processor = make_processor(model=model_folder(settings.model, everything.objects), device=settings.device)
-        worker = Worker(
-            services=everything,
-            processor=processor,
-            name=settings.cloud_run_execution or settings.hostname,
-            ends_at=started + settings.task_timeout_seconds if is_drain else None,
-            stop=stop,
-        )
+    worker = Worker(
+        services=everything,
+        processor=make_processor(model=model_folder(settings.model, everything.objects), device=settings.device),
+        name=settings.cloud_run_execution or settings.hostname,
+        ends_at=started + settings.task_timeout_seconds if is_drain else None,
+        stop=stop,
+    )
+    with _slot(worker):
         name = "gpu-work" if is_drain else "gpu-gke-work"
         subscription = PubSubSubscription(settings.project, name, emulator=settings.pubsub_emulator_host)
         _log.info("worker ready", extra={"event": "worker.ready", "seconds": round(time.monotonic() - started, 2)})
@@ -61,33 +60,44 @@ def main(arguments: Sequence[str], make_processor: Callable[..., Processor] = Me
 
 
 @contextmanager
-def _slot(everything: Services, stop: threading.Event) -> Iterator[None]:
-    """Renew the slot this execution was given, and free it at the end; without one there is nothing to do."""
-    settings = everything.settings
+def _slot(worker: Worker) -> Iterator[None]:
+    """Renew the slot this execution was given, and free it at the end; without one there is nothing to do.
+
+    A slot that was given to another execution closes the worker: two would be one too many.
+    """
+    slots, settings = worker.services.slots, worker.services.settings
     if settings.gpu_slot is None or settings.gpu_slot_token is None:
         yield
         return
-    slot = everything.slots.held(settings.gpu_slot, settings.gpu_slot_token)
+    slot = slots.held(settings.gpu_slot, settings.gpu_slot_token)
     if slot is None:
-        # Started so late that the slot was given to another execution: two would be one too many.
-        _log.warning("the slot is another's", extra={"event": "slot.lost"})
-        stop.set()
+        _lose(worker)
         yield
         return
     done = threading.Event()
-    beat = threading.Thread(target=_renew, args=(slot, everything, done), name="slot-beat", daemon=True)
+    beat = threading.Thread(target=_renew, args=(slot, worker, done), name="slot-beat", daemon=True)
     beat.start()
     try:
         yield
     finally:
         done.set()
         beat.join()
-        everything.slots.release(slot)
+        slots.release(slot)
 
 
-def _renew(slot: Slot, everything: Services, done: threading.Event) -> None:
+def _renew(slot: Slot, worker: Worker, done: threading.Event) -> None:
     held: Slot | None = slot
-    while held is not None:
-        held = everything.slots.renew(held)
-        if done.wait(everything.settings.beat_seconds):
-            return
+    try:
+        while held is not None:
+            held = worker.services.slots.renew(held)
+            if done.wait(worker.services.settings.beat_seconds):
+                return
+    finally:
+        # Taken over, or nobody renews it any more.
+        if not done.is_set():
+            _lose(worker)
+
+
+def _lose(worker: Worker) -> None:
+    _log.warning("the slot is another's", extra={"event": "slot.lost"})
+    worker.closing.set()

@@ -1,0 +1,27 @@
+"""A request's body, of a size that one process can hold."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import flask
+from werkzeug.exceptions import ClientDisconnected
+
+from shared.errors import InvalidRequest, TooLarge
+
+#: Largest request body, in bytes.
+MAX_BODY_BYTES: Final = 1_000_000
+
+
+def read_body(request: flask.Request) -> bytes:
+    """The whole body. Raises TooLarge, InvalidRequest when the caller went away in the middle of it."""
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
+    try:
+        # One byte more than allowed is enough to know, whatever Content-Length said.
+        body = request.stream.read(MAX_BODY_BYTES + 1)
+    except ClientDisconnected as cause:
+        raise InvalidRequest("the body is shorter than its Content-Length") from cause
+    if len(body) > MAX_BODY_BYTES:
+        raise TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
+    return body

@@ -1,0 +1,89 @@
+"""How long an attempt may take, and how long it is likely to."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from shared.errors import JobError, TooLong
+from shared.operations import Operation
+
+#: Share of a process's time that start, fetch and upload may need besides the processing.
+_MARGIN: Final = 0.9
+#: An attempt that begins so soon after its process, in seconds, has all the time any process could give it.
+_FRESH_SECONDS: Final = 60.0
+#: Before the platform's own end: enough to record why.
+_LAST_SECONDS: Final = 15.0
+#: Operations that go through the whole recording; the others look at a few places of it.
+_LISTENING: Final = frozenset({"transcribe"})
+#: A measured factor is taken with a reserve, and only from recordings long enough to tell, in seconds.
+_RESERVE, _TELLING_SECONDS = 1.25, 30.0
+
+
+class Stopping(JobError):
+    """This process ends before the work can."""
+
+    code = "stopping"
+
+
+class OutOfTime(Stopping):
+    """What is left of this process is too short for this file; a fresh one has more."""
+
+    code = "out_of_time"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """The time of one attempt; monotonic clock, seconds."""
+
+    #: When the process must be done; None for no end.
+    ends_at: float | None
+    #: Of a whole process.
+    whole_seconds: float
+    #: No other process would have more time for this attempt.
+    is_fresh: bool
+
+    @classmethod
+    def of(cls, started_at: float, ends_at: float | None, whole_seconds: float) -> TimeLimit:
+        """The limit of an attempt that begins now, in a process that began at `started_at`."""
+        return cls(ends_at, whole_seconds, time.monotonic() - started_at < _FRESH_SECONDS)
+
+    def check_need(self, seconds: float) -> None:
+        """Raises TooLong when the work fits no process, OutOfTime when it would fit a fresh one."""
+        if self.ends_at is None or not seconds:
+            return
+        fits_now = seconds <= self.ends_at - time.monotonic() - _LAST_SECONDS
+        if seconds > self.whole_seconds * _MARGIN or (self.is_fresh and not fits_now):
+            raise TooLong(f"the work needs about {seconds:.0f} s; an attempt has {self.whole_seconds:.0f} s")
+        if not fits_now:
+            raise OutOfTime(f"the work needs about {seconds:.0f} s, more than this process has left")
+
+    def check_now(self) -> None:
+        """The same for work that is under way and was thought to be shorter."""
+        if self.ends_at is None or time.monotonic() < self.ends_at - _LAST_SECONDS:
+            return
+        if self.is_fresh:
+            raise TooLong(f"the work did not end within the {self.whole_seconds:.0f} s that an attempt has")
+        raise OutOfTime("this process ends before the work does")
+
+
+NO_LIMIT: Final = TimeLimit(None, 0.0, is_fresh=False)
+
+
+class Pace:
+    """Processing time over media time: assumed at first, then what this process measured."""
+
+    def __init__(self, assumed: float) -> None:
+        self._factor = assumed
+
+    def needs(self, media_seconds: float | None, operations: Sequence[Operation]) -> float:
+        """Seconds that the operations are likely to take; 0 when that is not known."""
+        is_listening = any(operation.name in _LISTENING for operation in operations)
+        return media_seconds * self._factor if media_seconds and is_listening else 0.0
+
+    def learn(self, media_seconds: float | None, seconds: float, operations: Sequence[Operation]) -> None:
+        """Note how long it took."""
+        if media_seconds and media_seconds >= _TELLING_SECONDS and self.needs(media_seconds, operations):
+            self._factor = _RESERVE * seconds / media_seconds

@@ -1,0 +1,90 @@
+"""What Cloud Storage says, in this project's terms; the server here answers to order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from google.auth.exceptions import RefreshError
+
+from shared.errors import JobError, Misconfigured, RateLimited, Unavailable
+from shared.gcs import GcsObjects
+
+
+@contextmanager
+def storage(*statuses: int, headers: dict[str, str] | None = None) -> Iterator[tuple[GcsObjects, list[str]]]:
+    """A client of a server that answers with these statuses, the last one for ever; and the requests it got."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def do_GET(self) -> None:
+            # The client asks for the bucket once, for its own ends.
+            is_object = "/o" in self.path
+            status = statuses[min(len(asked), len(statuses) - 1)] if is_object else 200
+            asked.extend([self.command] * is_object)
+            body = b'{"generation": "7", "name": "a", "bucket": "b", "updated": "2026-01-02T03:04:05Z", "size": "2"}'
+            self.send_response(status)
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield GcsObjects("p", emulator=f"http://127.0.0.1:{server.server_port}"), asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_write_refused_for_its_rate_is_told_at_once() -> None:
+    with storage(429) as (objects, asked), pytest.raises(RateLimited):
+        objects.write("b", "a", b"{}", if_generation=0)
+    assert len(asked) == 1
+
+
+def test_a_passing_fault_of_a_conditional_write_is_tried_again() -> None:
+    with storage(503, 200) as (objects, asked):
+        assert objects.write("b", "a", b"{}", if_generation=0) == 7
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(("status", "error"), [(403, Misconfigured), (401, Misconfigured), (400, Unavailable)])
+def test_what_no_second_try_mends_is_not_tried_twice(status: int, error: type[JobError]) -> None:
+    with storage(status) as (objects, asked), pytest.raises(error):
+        objects.read("b", "a")
+    assert len(asked) == 1
+
+
+def test_an_object_whose_age_the_answer_does_not_tell_is_asked_for_it() -> None:
+    with storage(200, headers={"X-Goog-Generation": "7"}) as (objects, asked):
+        stored = objects.read("b", "a")
+    assert stored is not None
+    assert stored.updated.isoformat() == "2026-01-02T03:04:05+00:00"
+    assert len(asked) == 2
+
+
+def test_a_token_that_could_not_be_had_is_a_passing_fault() -> None:
+    with storage(200) as (objects, _):
+
+        def refuse(*args: object, **kwargs: object) -> None:
+            raise RefreshError("the metadata server is away")
+
+        objects._session.request = refuse
+        with pytest.raises(Unavailable):
+            objects.read("b", "a")
