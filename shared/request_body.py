@@ -17,9 +17,11 @@ def read_body(request: flask.Request) -> bytes:
     """The whole body. Raises TooLarge, InvalidRequest when the caller went away in the middle of it."""
     if (request.content_length or 0) > MAX_BODY_BYTES:
         raise TooLarge(f"the body is larger than {MAX_BODY_BYTES} bytes")
+    body = b""
     try:
-        # One byte more than allowed is enough to know, whatever Content-Length said.
-        body = request.stream.read(MAX_BODY_BYTES + 1)
+        # One byte more than allowed is enough to know, whatever Content-Length said; a read may fall short.
+        while len(body) <= MAX_BODY_BYTES and (part := request.stream.read(MAX_BODY_BYTES + 1 - len(body))):
+            body += part
     except ClientDisconnected as cause:
         raise InvalidRequest("the body is shorter than its Content-Length") from cause
     if len(body) > MAX_BODY_BYTES:

@@ -11,7 +11,7 @@ from shared.request_body import MAX_BODY_BYTES, read_body
 
 
 def request(body: bytes, **environment: Any) -> flask.Request:
-    return flask.Request(EnvironBuilder(method="POST", data=body, environ_overrides=environment).get_environ())
+    return flask.Request({**EnvironBuilder(method="POST", data=body).get_environ(), **environment})
 
 
 CHUNKED: dict[str, Any] = {"CONTENT_LENGTH": None, "wsgi.input_terminated": True}
