@@ -15,13 +15,13 @@ setup: .venv/.ready .cache/.ready ## the virtual environment, pinned dependencie
 
 .venv/.ready: requirements-dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
-	@echo "setting up .venv (pinned, some 400 MB) …" >&2
+	@echo "setting up .venv (pinned, 0.8 GB of disk) …" >&2
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt >&2
 	@touch $@
 
 .cache/.ready: .venv/.ready local/assets.py local/demo_video.py
-	@echo "fetching the speech model and the demo's recording (some 95 MB) …" >&2
+	@echo "fetching the speech model and the demo's recording (93 MB to download) …" >&2
 	@$(BIN)/python -m local.assets >&2
 	@touch $@
 

@@ -56,7 +56,7 @@ def dead_letter(request: flask.Request) -> flask.typing.ResponseReturnValue:
 def receive(delivery: Push, everything: Services) -> None:
     """Keep, mark, alert; each safe to repeat, since a letter may come twice. Raises RetryableError."""
     letter = _letter(delivery)
-    name = f"{letter.job_id}-{letter.submission}" if letter.job_id else f"message-{delivery.message_id}"
+    name = _name(letter, delivery)
     now = everything.now()
     kept = {**letter.model_dump(), "kept_at": now.isoformat(), "attributes": dict(delivery.attributes)}
     everything.store.keep_letter(now.date().isoformat(), name, json.dumps(kept).encode())
@@ -77,6 +77,13 @@ def receive(delivery: Push, everything: Services) -> None:
         started_at=now,
     )
     everything.topics.publish("alerts", alert.model_dump_json().encode(), {})
+
+
+def _name(letter: Letter, delivery: Push) -> str:
+    """Of the first submission the job's id; a redrive may end the same way on the same day."""
+    if not letter.job_id:
+        return f"message-{delivery.message_id}"
+    return letter.job_id if letter.submission == 1 else f"{letter.job_id}-{letter.submission}"
 
 
 def _is_lost(job: Job, letter: Letter) -> bool:

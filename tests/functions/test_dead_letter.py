@@ -51,7 +51,7 @@ def test_letter_is_kept_its_job_marked_and_an_alert_raised(
     job = submitted(everything, webhook_url="https://hooks.example.com/done")
     assert dead_letter.post("/", json=event(file)).status_code == 204
     ((name, letter),) = letters(everything).items()
-    assert name == f"dead-letters/{everything.now().date()}/{job.job_id}-1.json"
+    assert name == f"dead-letters/{everything.now().date()}/{job.job_id}.json"
     assert letter["job_id"] == job.job_id
     assert letter["reason"].startswith(reason)
     assert letter["attributes"] == event(file)["message"]["attributes"]
@@ -63,6 +63,18 @@ def test_letter_is_kept_its_job_marked_and_an_alert_raised(
     assert (alert["severity"], alert["labels"]) == ("critical", {"job_id": job.job_id, "code": code})
     assert [task.name for task in everything.queues.on("webhooks")] == [f"{job.job_id}-1-1"]
     assert everything.objects.names("state", "open/") == []
+
+
+def test_letter_of_a_redriven_job_is_kept_beside_the_first(dead_letter: FlaskClient, everything: FakeServices) -> None:
+    job = submitted(everything)
+    for submission in (1, 2):
+        content = {"job_id": job.job_id, "submission": submission, "code": "unavailable", "reason": "gave up"}
+        assert dead_letter.post("/", json=push_of(json.dumps(content).encode())).status_code == 204
+    date = everything.now().date()
+    assert set(letters(everything)) == {
+        f"dead-letters/{date}/{job.job_id}.json",
+        f"dead-letters/{date}/{job.job_id}-2.json",
+    }
 
 
 def test_letter_that_comes_twice_is_kept_once_and_raises_the_same_alert(
