@@ -11,6 +11,7 @@ from local.assets import Assets, ensure_assets
 from local.cloud import local_cloud
 from local.profile import Profile
 from tests.e2e.driver import Driver
+from tests.fakes.loopback import receiving
 from tests.media import make_audio, make_video, truncate
 
 pytestmark = pytest.mark.e2e
@@ -44,9 +45,14 @@ def hub(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dr
 
 @pytest.fixture(scope="module")
 def fragile(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    """A cloud whose workers die on demand; two GPU slots, short leases."""
+    """A cloud whose workers die on demand; two GPU slots, short leases, and somebody who hears its alerts."""
     faults = tmp_path_factory.mktemp("faults")
-    profile = Profile(
+    with receiving("/n8n") as n8n, local_cloud(_fragile(assets, faults, n8n.url)) as cloud:
+        yield Driver(cloud, faults, n8n)
+
+
+def _fragile(assets: Assets, faults: Path, n8n_url: str) -> Profile:
+    return Profile(
         model=assets.model,
         max_gpu_executions=2,
         beat=1,
@@ -60,7 +66,5 @@ def fragile(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             "gpu": ("python", "-m", "tests.e2e.faulty_worker", "gpu", "drain"),
             "cpu": ("python", "-m", "tests.e2e.faulty_worker", "cpu"),
         },
-        extra={"FAULTS": str(faults)},
+        extra={"FAULTS": str(faults), "N8N_ALERT_URL": n8n_url},
     )
-    with local_cloud(profile) as cloud:
-        yield Driver(cloud, faults)

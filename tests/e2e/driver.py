@@ -17,6 +17,7 @@ from standardwebhooks import Webhook
 from local.cloud import LocalCloud
 from local.upload import upload
 from shared.job import Job
+from tests.fakes.loopback import Receiver
 
 Value = TypeVar("Value")
 
@@ -36,6 +37,8 @@ class Driver:
     cloud: LocalCloud
     #: Where the faulty worker looks for what it shall do (tests/e2e/faulty_worker.py).
     faults: Path
+    #: What stands for n8n's alert workflow, where there is one.
+    n8n: Receiver | None = None
 
     def upload(self, path: Path, name: str | None = None, **metadata: str) -> str:
         return upload(self.cloud, path, name=name, metadata=metadata)

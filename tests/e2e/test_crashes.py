@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,7 @@ def test_a_job_that_kills_every_worker_becomes_a_dead_letter_and_can_be_redriven
     assert (job.state, job.attempts_counted, job.failure.code) == ("dead_lettered", 5, "worker_lost"), job
     letters = eventually(lambda: _letters(fragile, job_id), "the letter is kept", within=30)
     assert len(letters) == 1
+    eventually(lambda: job_id in [_job_of(alert) for alert in fragile.n8n.bodies], "n8n hears of it", within=30)
     answer = fragile.api("POST", f"/v1/jobs/{job_id}:redrive")
     assert answer.status_code == 202, answer.text
     again = fragile.ended(job_id)
@@ -88,6 +90,10 @@ def test_cancelling_a_running_job_stops_its_worker_soon(fragile: Driver, recordi
     assert following.state == "succeeded"
     job = fragile.ended(job_id)
     assert (job.state, job.outcome) == ("cancelled", None)
+
+
+def _job_of(alert: dict[str, Any]) -> str:
+    return alert["labels"].get("job_id", "")
 
 
 def _letters(fragile: Driver, job_id: str) -> list[str]:
