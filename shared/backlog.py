@@ -6,13 +6,14 @@ https://cloud.google.com/stackdriver/docs/managed-prometheus/query-api-ui#ui-htt
 from __future__ import annotations
 
 import logging
-import time
 from typing import Final, Protocol
 
 import google.auth
 import google.auth.transport.requests
 import requests
 from google.auth.exceptions import GoogleAuthError
+
+from shared.recent import Recent
 
 _log = logging.getLogger(__name__)
 
@@ -37,14 +38,10 @@ class PrometheusBacklog:
     def __init__(self, url: str) -> None:
         self._url = f"{url.rstrip('/')}/api/v1/query"
         self._session = _session(url)
-        self._cached: tuple[float, int | None] = (-1e9, None)
+        self._recent: Recent[int | None] = Recent(self._ask, at_first=None, seconds=_AGE_SECONDS)
 
     def waiting(self) -> int | None:
-        asked_at, number = self._cached
-        if time.monotonic() - asked_at > _AGE_SECONDS:
-            number = self._ask()
-            self._cached = (time.monotonic(), number)
-        return number
+        return self._recent.get()
 
     def _ask(self) -> int | None:
         try:

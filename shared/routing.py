@@ -77,8 +77,6 @@ def route(
     busy = _why_busy(slots_taken, backlog, rules)
     if busy and rules.gke_enabled:
         return Route(Destination.GKE, f"gpu: {work} on {facts.file_type}; {busy}, so GKE takes it")
-    if busy:
-        return Route(Destination.GPU, f"gpu: {work} on {facts.file_type}; {busy}, so it waits")
     return Route(Destination.GPU, f"gpu: {work} on {facts.file_type}")
 
 

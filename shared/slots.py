@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import logging
 import secrets
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.errors import RetryableError
 from shared.objects import Objects, StoredObject
+from shared.recent import Recent
 from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Slots:
         self._count = settings.max_gpu_executions
         self._start_seconds = settings.slot_start_seconds
         self._renewed_seconds = settings.slot_seconds
-        self._counted: tuple[float, int] = (-1e9, 0)
+        self._taken = Recent(self._count_taken, at_first=0, seconds=_COUNT_AGE_SECONDS)
 
     def take(self) -> Slot | None:
         """A free or expired slot, now ours; None when all are taken."""
@@ -97,11 +97,7 @@ class Slots:
 
     def taken(self) -> int:
         """How many slots exist, at most a second old; expired ones count until they are swept."""
-        counted_at, number = self._counted
-        if time.monotonic() - counted_at > _COUNT_AGE_SECONDS:
-            number = sum(1 for _ in self._objects.list(self._bucket, prefix=_PREFIX))
-            self._counted = (time.monotonic(), number)
-        return number
+        return self._taken.get()
 
     def sweep(self) -> int:
         """Delete expired slots; answers how many."""
@@ -113,6 +109,9 @@ class Slots:
                 self._objects.delete(self._bucket, name, if_generation=stored.generation)
                 swept += 1
         return swept
+
+    def _count_taken(self) -> int:
+        return sum(1 for _ in self._objects.list(self._bucket, prefix=_PREFIX))
 
     def _is_expired(self, stored: StoredObject) -> bool:
         started = json.loads(stored.data)["started"]

@@ -66,8 +66,9 @@ def submit(request: JobRequest, services: Services) -> Submitted:
         request.file,
         operations,
         wish=request.wish,
-        slots_taken=services.slots.taken(),
-        backlog=services.backlog.waiting(),
+        # Where GKE is no choice, nothing is asked that only that choice depends on.
+        slots_taken=services.slots.taken() if settings.enable_gke_route else None,
+        backlog=services.backlog.waiting() if settings.enable_gke_route else None,
         rules=routing.RoutingRules(
             gpu_file_types=frozenset(settings.gpu_file_types),
             gke_enabled=settings.enable_gke_route,

@@ -114,18 +114,11 @@ class TestSubmit:
         services.backlog.number = 100
         assert submit(request(services), services).job.destination is Destination.GKE
 
-    def test_where_gke_is_not_allowed_the_record_says_what_the_job_waits_for(self, services: FakeServices) -> None:
+    def test_neither_slots_nor_backlog_are_asked_for_where_gke_is_not_allowed(self, services: FakeServices) -> None:
         services.backlog.number = 100
-        waiting = submit(request(services), services).job
-        assert (waiting.destination, waiting.reason) == (
-            Destination.GPU,
-            "gpu: transcribe on mp4; 100 messages wait for the GPU (the limit is 100), so it waits",
-        )
-        services.slots.take()
-        services.slots.take()
-        busy = fake_services(objects=services.objects)
-        job = submit(request(busy, idempotency_key="other"), busy).job
-        assert job.reason == "gpu: transcribe on mp4; all 2 GPU slots are taken, so it waits"
+        job = submit(request(services), services).job
+        assert (job.destination, job.reason) == (Destination.GPU, "gpu: transcribe on mp4")
+        assert not [call for call in services.faults.calls if "slots/" in call]
 
 
 class TestRepetition:
