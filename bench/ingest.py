@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final
 
 import grpc
@@ -41,11 +40,8 @@ def main() -> bool:
     """Measure, print, write build/bench/ingest.json; answers whether the promise is kept."""
     assets = ensure_assets()
     figures = []
-    # The stand-in's disk is no part of the product: objects go to memory where the machine has a place for that.
-    memory = Path("/dev/shm")  # noqa: S108
     with (
-        TemporaryDirectory(prefix="nca-fanout-bench-", dir=memory if memory.is_dir() else None) as folder,
-        local_cloud(Profile(model=assets.model, sweep_every=3600, grace=3600, storage_folder=Path(folder))) as cloud,
+        local_cloud(Profile(model=assets.model, sweep_every=3600, grace=3600)) as cloud,
         _floor() as floor_url,
     ):
         name = "bench/speech.mp3"

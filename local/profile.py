@@ -30,8 +30,8 @@ class Profile:
     #: CPU executions at once.
     cpu_concurrency: int = 2
     idle: float = 60
-    grace: float = 15
-    sweep_every: float = 10
+    grace: float = 60
+    sweep_every: float = 30
     beat: float = 2
     lease: float = 8
     ack_deadline: int = 10
@@ -40,8 +40,8 @@ class Profile:
     api_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     webhook_secret: str = "whsec_bG9jYWwtY2xvdWQtb25seS1zZWNyZXQ="  # noqa: S105 a secret of nothing
     alert_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
-    #: Where the storage stand-in keeps its objects; beside the logs when None.
-    storage_folder: Path | None = None
+    #: What is going to be uploaded, in bytes, as far as it is known.
+    upload_bytes: int = 0
     #: What runs instead of the declared commands of the Jobs, by their names; tests put faults in.
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: More settings, by their environment names.

@@ -33,7 +33,7 @@ def run(arguments: Namespace) -> int:
     operations = parse_operations(arguments.operations) if arguments.operations else None
     console = Console(stderr=True)
     console.print("starting the local cloud …", style="dim")
-    with local_cloud(Profile(model=model)) as cloud:
+    with local_cloud(Profile(model=model, upload_bytes=path.stat().st_size)) as cloud:
         job = follow(cloud, path, operations, console)
     folder = RESULTS / job.job_id
     if arguments.json:
