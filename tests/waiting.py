@@ -1,14 +1,18 @@
-"""Waiting for a condition, with a deadline; the only place where tests sleep."""
+"""Waiting for a condition, with a deadline; the one way in which tests wait."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import TypeVar
+
+Value = TypeVar("Value")
 
 
-def eventually(condition: Callable[[], object], *, within_s: float = 10.0) -> None:
-    """Return once the condition holds; fail when it does not within the time."""
+def eventually(look: Callable[[], Value | None], what: str = "it holds", *, within_s: float = 60.0) -> Value:
+    """The first truthy answer of `look`; AssertionError naming `what` when none comes in time."""
     deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"did not hold within {within_s:g} s"
-        time.sleep(0.01)
+    while not (answer := look()):
+        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
+        time.sleep(0.02)
+    return answer

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import psutil
@@ -18,18 +17,7 @@ from local.cloud import LocalCloud
 from local.upload import upload
 from shared.job import Job
 from tests.fakes.loopback import Receiver
-
-Value = TypeVar("Value")
-
-
-def eventually(look: Callable[[], Value | None], what: str, *, within: float = 60.0) -> Value:
-    """The first truthy answer of `look`; AssertionError naming `what` when none comes in time."""
-    deadline = time.monotonic() + within
-    while True:
-        if value := look():
-            return value
-        assert time.monotonic() < deadline, f"not within {within:.0f} s: {what}"
-        time.sleep(0.05)
+from tests.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -47,21 +35,21 @@ class Driver:
         seen = self.cloud.services.store.get(job_id)
         return seen.job if seen else None
 
-    def until(self, job_id: str, is_so: Callable[[Job], bool], what: str, *, within: float = 90.0) -> Job:
+    def until(self, job_id: str, is_so: Callable[[Job], bool], what: str, *, within_s: float = 90.0) -> Job:
         def look() -> Job | None:
             job = self.job(job_id)
             return job if job and is_so(job) else None
 
-        return eventually(look, f"{what} (job {job_id} is {self.job(job_id)})", within=within)
+        return eventually(look, f"{what} (job {job_id} is {self.job(job_id)})", within_s=within_s)
 
-    def ended(self, job_id: str, *, within: float = 90.0) -> Job:
+    def ended(self, job_id: str, *, within_s: float = 90.0) -> Job:
         """The job once it is terminal and nothing is left to do for it."""
-        job = self.until(job_id, lambda job: job.state.is_terminal, "a terminal state", within=within)
-        eventually(lambda: job_id not in set(self.cloud.services.store.open_jobs()), "its marker is gone", within=30)
+        job = self.until(job_id, lambda job: job.state.is_terminal, "a terminal state", within_s=within_s)
+        eventually(lambda: job_id not in set(self.cloud.services.store.open_jobs()), "its marker is gone", within_s=30)
         return job
 
-    def running(self, job_id: str, *, within: float = 60.0) -> Job:
-        return self.until(job_id, lambda job: job.state == "running", "running", within=within)
+    def running(self, job_id: str, *, within_s: float = 60.0) -> Job:
+        return self.until(job_id, lambda job: job.state == "running", "running", within_s=within_s)
 
     def announced(self, path: Path, *, fault: str | None = None, times: int = 1, **body: object) -> str:
         """Upload through POST /v1/uploads, whose answer names the job before it exists: time to put a fault in."""

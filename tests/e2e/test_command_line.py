@@ -16,7 +16,8 @@ from local.assets import Assets
 from local.cloud import local_cloud
 from local.functions import ROOT
 from local.profile import Profile
-from tests.e2e.driver import Driver, eventually
+from tests.e2e.driver import Driver
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -96,7 +97,7 @@ def test_no_process_outlives_the_cloud(number: signal.Signals) -> None:
     up.send_signal(number)
     up.stdout.close()
     up.wait(timeout=60)
-    eventually(lambda: not any(_lives(process) for process in family), "all children are gone", within=30)
+    eventually(lambda: not any(_lives(process) for process in family), "all children are gone", within_s=30)
 
 
 def _lives(process: psutil.Process) -> bool:

@@ -10,7 +10,8 @@ import pytest
 
 from shared.job import Job, Source
 from shared.store import JobStore
-from tests.e2e.driver import Driver, eventually
+from tests.e2e.driver import Driver
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -23,7 +24,7 @@ def test_a_worker_killed_in_the_middle_costs_one_attempt_and_no_job(fragile: Dri
 
 
 def test_an_execution_that_dies_before_its_first_pull_is_followed_by_another(fragile: Driver, recordings: Path) -> None:
-    eventually(lambda: not fragile.workers("faulty_worker"), "no worker is left", within=60)
+    eventually(lambda: not fragile.workers("faulty_worker"), "no worker is left", within_s=60)
     # The Job's own retries die, too: only another bell can help.
     for number in range(4):
         (fragile.faults / f"start.{number}").touch()
@@ -46,11 +47,11 @@ def test_a_job_that_kills_every_worker_becomes_a_dead_letter_and_can_be_redriven
     fragile: Driver, recordings: Path, name: str
 ) -> None:
     job_id = fragile.announced(recordings / name, fault="kill", times=5)
-    job = fragile.until(job_id, lambda job: job.state.is_terminal, "given up", within=180)
+    job = fragile.until(job_id, lambda job: job.state.is_terminal, "given up", within_s=180)
     assert (job.state, job.attempts_counted, job.failure.code) == ("dead_lettered", 5, "worker_lost"), job
-    letters = eventually(lambda: _letters(fragile, job_id), "the letter is kept", within=30)
+    letters = eventually(lambda: _letters(fragile, job_id), "the letter is kept", within_s=30)
     assert len(letters) == 1
-    eventually(lambda: job_id in [_job_of(alert) for alert in fragile.n8n.bodies], "n8n hears of it", within=30)
+    eventually(lambda: job_id in [_job_of(alert) for alert in fragile.n8n.bodies], "n8n hears of it", within_s=30)
     answer = fragile.api("POST", f"/v1/jobs/{job_id}:redrive")
     assert answer.status_code == 202, answer.text
     again = fragile.ended(job_id)

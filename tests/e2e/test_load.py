@@ -20,7 +20,7 @@ def test_a_100_mb_video_goes_all_the_way(hub: Driver, assets: Assets, tmp_path: 
     begun = time.monotonic()
     job_id = hub.upload(path)
     uploaded = time.monotonic()
-    job = hub.ended(job_id, within=240)
+    job = hub.ended(job_id, within_s=240)
     assert job.state == "succeeded", job
     print(
         f"{path.stat().st_size / 1e6:.0f} MB, {job.outcome.media_seconds:.0f} s of video: "
@@ -34,6 +34,6 @@ def test_ten_uploads_at_once_are_all_done(hub: Driver, recordings: Path) -> None
     job_ids = [hub.upload(recordings / "short.mp4", f"one-of-ten-{number}.mp4") for number in range(10)]
     assert len(set(job_ids)) == 10
     for job_id in job_ids:
-        job = hub.ended(job_id, within=180)
+        job = hub.ended(job_id, within_s=180)
         assert (job.state, job.attempts_counted) == ("succeeded", 1), job
     print(f"ten uploads of 4 s each: the backlog was done in {time.monotonic() - begun:.1f} s")

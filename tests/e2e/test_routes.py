@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from shared.events import UploadedObject
-from tests.e2e.driver import Driver, eventually, verify_webhook
+from tests.e2e.driver import Driver, verify_webhook
 from tests.fakes.loopback import receiving
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -89,10 +90,10 @@ def test_a_webhook_comes_signed_and_once(hub: Driver, recordings: Path) -> None:
     with receiving("/hook") as receiver:
         job_id = hub.upload(recordings / "short.mp3", webhook_url=receiver.url, operations="probe")
         job = hub.ended(job_id)
-        headers, body = eventually(lambda: receiver.requests, "the webhook", within=30)[0]
+        headers, body = eventually(lambda: receiver.requests, "the webhook", within_s=30)[0]
         event = verify_webhook(hub.cloud.profile.webhook_secret, headers, body)
         assert (event["job_id"], event["type"], event["message"]) == (job_id, "job.succeeded", "success")
-        tried = hub.until(job_id, lambda job: bool(job.webhook_tries), "the try is noted", within=30)
+        tried = hub.until(job_id, lambda job: bool(job.webhook_tries), "the try is noted", within_s=30)
         assert [made.status for made in tried.webhook_tries] == [200]
         assert len(receiver.requests) == 1
     assert job.state == "succeeded"
