@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 _PREFIX: Final = "slots/gpu/"
 #: A count of taken slots may be this old: routing looks at it once per request.
-_COUNT_AGE_SECONDS: Final = 1.0
+COUNT_AGE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Slots:
         self._count = settings.max_gpu_executions
         self._start_seconds = settings.slot_start_seconds
         self._renewed_seconds = settings.slot_seconds
-        self._taken = Recent(self._count_taken, at_first=0, seconds=_COUNT_AGE_SECONDS)
+        self._taken = Recent(self._count_taken, at_first=0, seconds=COUNT_AGE_SECONDS)
 
     def take(self) -> Slot | None:
         """A free or expired slot, now ours; None when all are taken."""

@@ -40,7 +40,7 @@ class Driver:
             job = self.job(job_id)
             return job if job and is_so(job) else None
 
-        return eventually(look, f"{what} (job {job_id} is {self.job(job_id)})", within_s=within_s)
+        return eventually(look, lambda: f"{what} (job {job_id} is {self.job(job_id)})", within_s=within_s)
 
     def ended(self, job_id: str, *, within_s: float = 90.0) -> Job:
         """The job once it is terminal and nothing is left to do for it."""
