@@ -50,6 +50,13 @@ class Queue(_Declared):
 
 
 class Function(_Declared):
+    """One entry point; `name` with hyphens is its Cloud Run service."""
+
+    account: str
+    #: Callers prove who they are to the function itself, not to Cloud Run.
+    public: bool = False
+    #: Settings that come from Secret Manager.
+    secrets: tuple[str, ...] = ()
     memory: str
     cpu: Annotated[int, Field(ge=1, le=8)] = 1
     #: Processes of one instance.
@@ -57,13 +64,22 @@ class Function(_Declared):
     timeout: Annotated[int, Field(ge=1, le=3600)]
     #: Requests one instance takes at once, and the threads of each of its processes.
     concurrency: Annotated[int, Field(ge=1, le=1000)]
+    min_instances: int = 0
     max_instances: int
     #: Requests one process may hold open at once, for jobs to end.
     max_held: int = 0
 
 
 class RunJob(_Declared):
+    #: As it is known in the cloud.
+    name: str
+    account: str
+    image: str
     command: tuple[str, ...]
+    cpu: Annotated[int, Field(ge=1, le=8)]
+    memory: str
+    #: The accelerator's type, one of them; None for none.
+    gpu: str | None = None
     task_timeout: int
     max_retries: Annotated[int, Field(ge=0, le=10)]
 
@@ -74,6 +90,62 @@ class Schedule(_Declared):
     path: str
 
 
+class Trigger(_Declared):
+    """An Eventarc trigger, and what becomes of events that it gives up."""
+
+    bucket: str
+    event: str
+    calls: str
+    account: str
+    dead_letter_topic: str
+    max_delivery_attempts: Annotated[int, Field(ge=5, le=100)]
+
+
+class Expiry(_Declared):
+    #: Empty: every object.
+    prefix: str
+    days: Annotated[int, Field(ge=1)]
+
+
+class Bucket(_Declared):
+    suffix: str
+    expire: tuple[Expiry, ...] = ()
+    #: Methods that pages of other origins may use with a signed URL.
+    cors: tuple[Literal["GET", "PUT", "POST"], ...] = ()
+
+
+class Secret(_Declared):
+    name: str
+    optional: bool = False
+
+
+class Images(_Declared):
+    repository: str
+    names: tuple[str, ...]
+
+
+class Gke(_Declared):
+    cluster: str
+    namespace: str
+    deployment: str
+    account: str
+    max_replicas: Annotated[int, Field(ge=1)]
+
+
+class Account(_Declared):
+    """A service account and all that it may do; the heading in resources.toml says what each field grants."""
+
+    does: str
+    buckets: Mapping[str, Literal["objectViewer", "objectUser"]] = {}
+    topics: tuple[str, ...] = ()
+    subscriptions: tuple[str, ...] = ()
+    queues: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()
+    calls: tuple[str, ...] = ()
+    signs: bool = False
+    project: tuple[str, ...] = ()
+
+
 class Resources(_Declared):
     topics: Topics
     subscriptions: Mapping[str, Subscription]
@@ -81,6 +153,12 @@ class Resources(_Declared):
     functions: Mapping[str, Function]
     jobs: Mapping[str, RunJob]
     scheduler: Mapping[str, Schedule]
+    trigger: Mapping[str, Trigger]
+    buckets: Mapping[str, Bucket]
+    secrets: Mapping[str, Secret]
+    images: Images
+    gke: Gke
+    accounts: Mapping[str, Account]
 
 
 def declared(file: Path = _FILE) -> Resources:

@@ -112,7 +112,8 @@ class Settings(BaseModel):
     tasks_emulator_host: str | None = None
     run_emulator_host: str | None = None
 
-    # What one execution is told.
+    # What the platform tells: this function's service, this execution's task.
+    k_service: str | None = None
     job_id: str | None = None
     submission: int | None = None
     gpu_slot: int | None = None
@@ -151,8 +152,10 @@ class Settings(BaseModel):
             yield "AUDIENCES", "no token could ever be right"
         if not self.tasks_account:
             yield "TASKS_ACCOUNT", "tasks would carry no token"
-        if self.webhook_secret is None:
+        if self.k_service == "deliver" and self.webhook_secret is None:
             yield "WEBHOOK_SECRET", "webhooks would leave unsigned"
+        if self.k_service == "ingest" and not self.api_keys:
+            yield "API_KEYS", "nobody could ever call"
 
     @property
     def readable_buckets(self) -> frozenset[str]:

@@ -21,7 +21,6 @@ REQUIRED = {
     "INVOKER_ACCOUNTS": "a@x.iam.gserviceaccount.com, b@x.iam.gserviceaccount.com,",
     "AUDIENCES": "https://dispatch.example,https://deliver.example",
     "TASKS_ACCOUNT": "a@x.iam.gserviceaccount.com",
-    "WEBHOOK_SECRET": "whsec_c2VjcmV0",
 }
 EMULATORS = {
     "STORAGE_EMULATOR_HOST": "http://127.0.0.1:1",
@@ -86,11 +85,18 @@ def test_all_contradictions_are_told_at_once() -> None:
         assert part in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["INVOKER_ACCOUNTS", "AUDIENCES", "TASKS_ACCOUNT", "WEBHOOK_SECRET"])
+@pytest.mark.parametrize("name", ["INVOKER_ACCOUNTS", "AUDIENCES", "TASKS_ACCOUNT"])
 def test_what_only_the_local_cloud_can_do_without_is_asked_for(name: str) -> None:
     with pytest.raises(ValidationError, match=f"{name} is missing"):
         parse({**REQUIRED, name: ""})
     assert parse({**LOCAL, name: ""}).local_cloud
+
+
+@pytest.mark.parametrize(("service", "secret"), [("deliver", "WEBHOOK_SECRET"), ("ingest", "API_KEYS")])
+def test_a_secret_is_asked_for_only_where_it_is_used(service: str, secret: str) -> None:
+    with pytest.raises(ValidationError, match=f"{secret} is missing"):
+        parse({**REQUIRED, "K_SERVICE": service})
+    assert parse({**REQUIRED, "K_SERVICE": "dispatch"}).k_service == "dispatch"
 
 
 @pytest.mark.parametrize(
