@@ -1,10 +1,10 @@
-"""python -m bench [ingest] [pipeline]: all of them when none is named; exit 1 when a promise does not hold."""
+"""python -m bench [ingest] [pipeline] [autoscaling]: all of them when none is named; exit 1 when a promise does not hold."""
 
 import sys
 
-from bench import ingest, pipeline
+from bench import autoscaling, ingest, pipeline
 
-TARGETS = {"ingest": ingest.main, "pipeline": pipeline.main}
+TARGETS = {"ingest": ingest.main, "pipeline": pipeline.main, "autoscaling": autoscaling.main}
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or list(TARGETS)
