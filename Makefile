@@ -5,8 +5,9 @@ SHELL := bash
 PYTHON ?= python3
 BIN := .venv/bin
 FILE ?=
+MONITORING ?=
 
-.PHONY: help setup demo up test check fmt lock bench clean
+.PHONY: help setup demo up test check fmt lock bench sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -25,19 +26,24 @@ setup: .venv/.ready .cache/.ready ## the virtual environment, pinned dependencie
 	@$(BIN)/python -m local.assets >&2
 	@touch $@
 
+.cache/prometheus/.ready: .venv/.ready local/prometheus_tools.py
+	@echo "fetching Prometheus and Alertmanager (Debian's packages, unpacked into .cache) …" >&2
+	@$(BIN)/python -m local.prometheus_tools >&2 && mkdir -p $(@D) && touch $@ \
+	  || echo "not to be had here: the tests of the alert rules will be skipped" >&2
+
 demo: setup ## the main job, end to end: bucket, function, queue, worker, transcript and pictures (FILE=path takes any file)
 	@$(BIN)/python -m local demo $(if $(FILE),"$(FILE)")
 
-up: setup ## keep a local cloud running; prints URLs, ports and the API key
-	@$(BIN)/python -m local up
+up: setup $(if $(MONITORING),.cache/prometheus/.ready) ## keep a local cloud running (MONITORING=1: with Prometheus and Alertmanager)
+	@$(BIN)/python -m local up $(if $(MONITORING),--monitoring)
 
-test: setup ## all tests, against real emulators and real media
+test: setup .cache/prometheus/.ready ## all tests, against real emulators and real media
 	@$(BIN)/python -m pytest
 
 check: setup ## ruff, mypy --strict, the wiring tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict main.py functions workers shared local hubctl bench
+	$(BIN)/mypy --strict main.py functions workers shared local hubctl bench deploy monitoring
 	$(BIN)/python -m pytest -q tests/wiring
 
 fmt: setup ## format and mend what ruff can
@@ -55,6 +61,18 @@ lock: ## compile the pinned requirements (needs uv)
 	  mv workers/$$worker/requirements.tmp workers/$$worker/requirements.txt; \
 	done
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+
+SBOM_DIR := build/sbom
+# Pinned lines alone: the tool reads no constraints and no comments.
+PINS := sed -nE 's/^([A-Za-z0-9._-]+(\[[^]]*\])?==[^ ;]+).*/\1/p'
+SBOM := $(BIN)/cyclonedx-py requirements --spec-version 1.5 --output-reproducible
+sbom: setup ## what functions and workers' images are made of, as CycloneDX, in build/sbom/
+	@mkdir -p $(SBOM_DIR)
+	@$(PINS) requirements.txt | $(SBOM) --output-file $(SBOM_DIR)/functions.cdx.json -
+	@for worker in cpu gpu; do \
+	  $(PINS) requirements.txt workers/$$worker/requirements.txt | sort --unique | \
+	    $(SBOM) --output-file $(SBOM_DIR)/$$worker-worker.cdx.json -; \
+	done
 
 clean: ## remove what setup, demo and tests have made
 	rm -rf .venv .cache build .mypy_cache .ruff_cache .pytest_cache

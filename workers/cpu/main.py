@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from shared import log
 from shared.errors import RetryableError
+from shared.machines import Machine, Startup
 from shared.media.process import MediaProcessor
 from shared.media.weights import model_folder
 from shared.processor import Processor
@@ -34,8 +35,10 @@ def main(make_processor: Callable[..., Processor] = MediaProcessor) -> int:
             services=everything,
             processor=make_processor(model=model_folder(settings.model, everything.objects), device="cpu"),
             name=settings.cloud_run_execution or settings.hostname,
+            machine=Machine.CPU_JOB,
             ends_at=started + settings.task_timeout_seconds,
             stop=stop,
+            startup=Startup(time.monotonic() - started),
         )
         verdict = attempt(settings.job_id, settings.submission, worker)
     except RetryableError as error:

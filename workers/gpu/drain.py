@@ -14,6 +14,7 @@ from shared.events import JobMessage, job_message
 from shared.job import Failure
 from shared.pubsub import Delivery, Subscription
 from shared.work import Verdict, Worker, attempt
+from workers.heartbeat import Heartbeat
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ class Drain:
     subscription: Subscription
     #: Leave after so long without a message; None to serve without end.
     idle_seconds: float | None
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     _working: set[Future[None]] = field(default_factory=set)
     #: Messages whose job has a live lease elsewhere, and when to look again: held, never nacked.
     _parked: dict[str, tuple[Delivery, float]] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class Drain:
         idle_since = time.monotonic()
         with ThreadPoolExecutor(settings.worker_concurrency, "attempt") as pool:
             while not self._is_over(idle_since):
+                self.heartbeat.beat()
                 self._reap()
                 free = settings.worker_concurrency - len(self._working)
                 if not free:
@@ -65,12 +68,15 @@ class Drain:
 
     def _is_over(self, idle_since: float) -> bool:
         worker = self.worker
-        if worker.stop.is_set() or worker.closing.is_set():
+        if self._is_closing():
             return True
         if worker.ends_at is not None and time.monotonic() > worker.ends_at - _LAST_CALL_SECONDS:
             return True
         is_idle = self.idle_seconds is not None and time.monotonic() - idle_since > self.idle_seconds
         return is_idle and not self._working and not self._parked
+
+    def _is_closing(self) -> bool:
+        return self.worker.stop.is_set() or self.worker.closing.is_set()
 
     def _pull(self, limit: int) -> tuple[Delivery, ...]:
         try:
@@ -79,7 +85,7 @@ class Drain:
             _log.warning("pull failed", extra={"event": "drain.pull_failed", "error": error.reason_code})
             self.worker.stop.wait(1.0)
             return ()
-        if self.worker.stop.is_set():
+        if self._is_closing():
             for delivery in pulled:
                 self._nack(delivery)
             return ()

@@ -12,8 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Final
 
 from shared import log
+from shared.errors import RetryableError
+from shared.machines import Machine, Startup
 from shared.media.model import has_gpu
 from shared.media.process import MediaProcessor
 from shared.media.weights import model_folder
@@ -23,40 +26,63 @@ from shared.services import services
 from shared.slots import Slot
 from shared.work import Worker
 from workers.gpu.drain import Drain
+from workers.heartbeat import Heartbeat
 from workers.signals import stop_on_sigterm
 
 _log = logging.getLogger(__name__)
 
+#: Of the time before SIGKILL, what handing a job back may take.
+_HAND_BACK_SECONDS: Final = 10.0
+
 
 def main(arguments: Sequence[str], make_processor: Callable[..., Processor] = MediaProcessor) -> int:
-    """Exit status 0: the queue was drained; what became of the jobs is in their records. 1: no GPU. 2: bad usage."""
+    """Exit status 0: the queue was drained; the jobs' records say what became of them. 1: no GPU or model. 2: usage."""
     if list(arguments) not in (["drain"], ["serve"]):
         print(__doc__, file=sys.stderr)  # noqa: T201
         return 2
     is_drain = arguments[0] == "drain"
     started = time.monotonic()
     log.setup()
-    stop = stop_on_sigterm()
+    asked = stop_on_sigterm()
     everything = services()
     settings = everything.settings
     if settings.require_gpu and not has_gpu():
         # Fail fast: a GPU's price for a CPU's crawl is nobody's wish.
         _log.critical("no GPU where REQUIRE_GPU is set", extra={"event": "worker.no_gpu"})
         return 1
+    try:
+        model = model_folder(settings.model, everything.objects)
+    except RetryableError as error:
+        _log.critical(
+            "cannot begin: %s", error.message, extra={"event": "worker.unavailable", "error": error.reason_code}
+        )
+        return 1
     worker = Worker(
         services=everything,
-        processor=make_processor(model=model_folder(settings.model, everything.objects), device=settings.device),
+        processor=make_processor(model=model, device=settings.device),
         name=settings.cloud_run_execution or settings.hostname,
+        machine=Machine.GPU_JOB if is_drain else Machine.GKE_POD,
         ends_at=started + settings.task_timeout_seconds if is_drain else None,
-        stop=stop,
+        stop=threading.Event(),
+        startup=Startup(time.monotonic() - started),
     )
+    threading.Thread(target=leave_when_asked, args=(asked, worker), name="leave", daemon=True).start()
     with _slot(worker):
-        name = "gpu-work" if is_drain else "gpu-gke-work"
+        name = settings.gpu_subscription if is_drain else settings.gke_subscription
         subscription = PubSubSubscription(settings.project, name, emulator=settings.pubsub_emulator_host)
         _log.info("worker ready", extra={"event": "worker.ready", "seconds": round(time.monotonic() - started, 2)})
-        Drain(worker, subscription, settings.idle_seconds if is_drain else None).run()
+        heartbeat = Heartbeat(settings.heartbeat_file)
+        Drain(worker, subscription, settings.idle_seconds if is_drain else None, heartbeat).run()
     _log.info("worker done", extra={"event": "worker.done", "seconds": round(time.monotonic() - started, 2)})
     return 0
+
+
+def leave_when_asked(asked: threading.Event, worker: Worker) -> None:
+    """Once asked to end, take nothing more; hand back what is held only when no time is left to finish it."""
+    asked.wait()
+    worker.closing.set()
+    worker.stop.wait(max(0.0, worker.services.settings.termination_grace_seconds - _HAND_BACK_SECONDS))
+    worker.stop.set()
 
 
 @contextmanager
