@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from shared.backlog import query
 from shared.errors import InvalidRequest
 from shared.resources import declared
 from shared.settings import Settings
@@ -68,7 +69,7 @@ def kustomization(release: Release) -> str:
     subscription = release.settings.get("GKE_SUBSCRIPTION", _SUBSCRIPTION)
     scaling = [
         _replace("/spec/triggers/0/metadata/serverAddress", prometheus),
-        _replace("/spec/triggers/0/metadata/query", backlog_query(subscription)),
+        _replace("/spec/triggers/0/metadata/query", query(subscription)),
     ]
     if release.max_replicas is not None:
         if release.max_replicas < 1:
@@ -90,11 +91,6 @@ def kustomization(release: Release) -> str:
         ],
     }
     return json.dumps(contents, indent=2) + "\n"
-
-
-def backlog_query(subscription: str) -> str:
-    """What KEDA scales by: messages of the subscription that the pods pull, waiting or being worked on."""
-    return f'sum(pubsub_googleapis_com:subscription_num_undelivered_messages{{subscription_id="{subscription}"}})'
 
 
 def identity_member(project: str) -> str:

@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     keep = commands.add_parser("up", parents=[model], help="keep a cloud running until Ctrl-C")
     keep.add_argument("--gke", action="store_true", help="let overflow go to the GKE stand-in")
     keep.add_argument("--gpu-slots", type=int, default=1, help="GPU executions at once (default 1)")
+    keep.add_argument("--monitoring", action="store_true", help="run Prometheus and Alertmanager with the alert rules")
     keep.add_argument("--key", help="the API key (default: a random one)")
     return parser
 

@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,18 +16,22 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from local import functions, metrics, provision, pubsub, storage
+from local import functions, metrics, monitoring, provision, pubsub, storage
 from local.autoscaler import Autoscaler, Scale
 from local.eventarc import EventarcShim, Trigger
 from local.execution import LocalJob
+from local.exposition import Exporter, Sample
 from local.functions import ROOT, python_environment
 from local.jobs import CloudRunJobs
+from local.log_counters import LogCounters
 from local.memory import storage_folder
 from local.ports import Ports
 from local.processes import Child, Processes
 from local.profile import PROJECT, REGION, UPLOADS, Endpoints, Profile, environment
+from local.prometheus_tools import ensure_prometheus
 from local.scheduler import Scheduler
 from local.tasks import CloudTasks
+from monitoring.log_metrics import log_metrics
 from shared import settings
 from shared.resources import Resources, declared
 from shared.routing import Destination
@@ -114,7 +118,11 @@ def _start(profile: Profile, folder: Path, stack: ExitStack) -> LocalCloud:
     )
     services = build(settings.parse(env))
     stack.enter_context(EventarcShim([Trigger(UPLOADS, endpoints.function("on_upload"))], port=endpoints.eventarc))
-    _serve_metrics(endpoints, services, stack)
+    if profile.monitoring:
+        samples = _samples(services, tasks, jobs, LogCounters(log_metrics(), resources, logs))
+        children |= _start_monitoring(profile, endpoints, processes, samples, folder, stack)
+    else:
+        _serve_metrics(endpoints, services, stack)
     sweep = resources.scheduler["sweep"]
     stack.enter_context(Scheduler(f"{endpoints.function(sweep.calls)}{sweep.path}", every=profile.sweep_every))
     if profile.enable_gke_route:
@@ -131,6 +139,8 @@ def _endpoints(ports: Ports, resources: Resources) -> Endpoints:
         metrics=ports.take(),
         eventarc=ports.take(),
         functions={name: ports.take() for name in resources.functions},
+        exporter=ports.take(),
+        alertmanager=ports.take(),
     )
 
 
@@ -182,6 +192,33 @@ def _serve_metrics(endpoints: Endpoints, services: Services, stack: ExitStack) -
         server.server_close()
 
     stack.callback(close)
+
+
+def _samples(
+    services: Services, tasks: CloudTasks, jobs: CloudRunJobs, counters: LogCounters
+) -> Callable[[], list[Sample]]:
+    return lambda: [*metrics.platform_samples(services, tasks, jobs), *counters.samples()]
+
+
+def _start_monitoring(
+    profile: Profile,
+    endpoints: Endpoints,
+    processes: Processes,
+    samples: Callable[[], list[Sample]],
+    folder: Path,
+    stack: ExitStack,
+) -> dict[str, Child]:
+    stack.enter_context(Exporter(samples, port=endpoints.exporter))
+    return monitoring.start(
+        processes,
+        ensure_prometheus(),
+        monitoring.MonitoringPorts(endpoints.metrics, endpoints.alertmanager, endpoints.exporter),
+        relay_url=endpoints.function("alert_relay"),
+        alert_token=profile.alert_token,
+        speed=profile.monitoring_speed,
+        folder=folder / "monitoring",
+        logs=folder / "logs",
+    )
 
 
 def _start_gke(

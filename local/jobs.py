@@ -20,7 +20,7 @@ import secrets
 import string
 import threading
 import uuid
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,6 +103,24 @@ class CloudRunJobs:
         """The executions that have not ended."""
         with self._lock:
             return [execution for execution in self._executions.values() if execution.completed is None]
+
+    def running_counts(self) -> dict[str, int]:
+        """How many executions of each job have not ended, by the job's short name."""
+        running = Counter(execution.job.name for execution in self.running())
+        with self._lock:
+            return {job.name: running[job.name] for job in self._jobs.values()}
+
+    def completed_counts(self) -> Counter[tuple[str, str]]:
+        """How many executions of each job have ended, by the job's short name and `succeeded` or `failed`."""
+        counts: Counter[tuple[str, str]] = Counter()
+        with self._lock:
+            for job in self._jobs.values():
+                counts.update({(job.name, "succeeded"): 0, (job.name, "failed"): 0})
+            for execution in self._executions.values():
+                if execution.completed is not None:
+                    has_succeeded = execution.count("succeeded") == execution.job.task_count
+                    counts[execution.job.name, "succeeded" if has_succeeded else "failed"] += 1
+        return counts
 
     def close(self) -> None:
         """Stop answering, cancel what runs, and wait for it."""

@@ -1,19 +1,32 @@
-"""The one metric that routing and the autoscaler look at, and a query endpoint that answers it like Prometheus.
+"""What Cloud Monitoring would know of the local cloud, under the names that PromQL has for it there.
 
 The Pub/Sub emulator exports no metrics. "Undelivered messages" are those sent and not acknowledged, and a message
 is acknowledged when its job is terminal: so the open jobs of a destination are the backlog of its subscription.
+
+`server` answers the one query that routing asks, without a Prometheus; `platform_samples` is what a Prometheus is
+given (local.monitoring). Not there: requests to functions, push subscriptions, pods, GPUs.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+from local.exposition import Sample
+from local.jobs import CloudRunJobs
+from local.tasks import CloudTasks
 from shared.routing import Destination
+from shared.services import Services
 from shared.store import JobStore
+
+#: Whose backlog the open jobs of a destination are.
+_SUBSCRIPTIONS: Final = {Destination.GPU: "gpu-work", Destination.GKE: "gpu-gke-work"}
 
 
 def backlog(store: JobStore, destination: Destination) -> int:
@@ -22,6 +35,35 @@ def backlog(store: JobStore, destination: Destination) -> int:
     return sum(
         1 for seen in snapshots if seen and seen.job.destination is destination and not seen.job.state.is_terminal
     )
+
+
+def platform_samples(services: Services, tasks: CloudTasks, jobs: CloudRunJobs) -> Iterator[Sample]:
+    """Backlog and age of the pulled subscriptions, depth of the queues, executions; names in platform-metrics.yaml."""
+    yield from _subscriptions(services)
+    for queue, depth in tasks.depths().items():
+        yield Sample("cloudtasks_googleapis_com:queue_depth", depth, {"queue_id": queue})
+    for job, running in jobs.running_counts().items():
+        labels = {"monitored_resource": "cloud_run_job", "job_name": job}
+        yield Sample("run_googleapis_com:job_running_executions", running, labels)
+    for (job, result), completed in jobs.completed_counts().items():
+        labels = {"monitored_resource": "cloud_run_job", "job_name": job, "result": result}
+        yield Sample("run_googleapis_com:job_completed_execution_count", completed, labels)
+
+
+def _subscriptions(services: Services) -> Iterator[Sample]:
+    now = services.now()
+    waiting: Counter[Destination | None] = Counter()
+    oldest: dict[Destination | None, datetime] = {}
+    for seen in map(services.store.get, services.store.open_jobs()):
+        if seen and not seen.job.state.is_terminal:
+            where, since = seen.job.destination, seen.job.queued_at
+            waiting[where] += 1
+            oldest[where] = min(since, oldest.get(where, since))
+    for where, name in _SUBSCRIPTIONS.items():
+        labels = {"subscription_id": name}
+        age = (now - oldest[where]).total_seconds() if where in oldest else 0.0
+        yield Sample("pubsub_googleapis_com:subscription_num_undelivered_messages", waiting[where], labels)
+        yield Sample("pubsub_googleapis_com:subscription_oldest_unacked_message_age", max(0.0, age), labels)
 
 
 def server(port: int, gpu_backlog: Callable[[], int]) -> ThreadingHTTPServer:

@@ -40,6 +40,10 @@ class Profile:
     api_key: str = field(default_factory=lambda: secrets.token_urlsafe(24))
     webhook_secret: str = "whsec_bG9jYWwtY2xvdWQtb25seS1zZWNyZXQ="  # noqa: S105 a secret of nothing
     alert_token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+    #: Run Prometheus and Alertmanager with the deployed rules; without, only routing's own query is answered.
+    monitoring: bool = False
+    #: All times of those rules are divided by this: Prometheus has no other clock than ours.
+    monitoring_speed: float = 1
     #: What is going to be uploaded, in bytes, as far as it is known.
     upload_bytes: int = 0
     #: What runs instead of the declared commands of the Jobs, by their names; tests put faults in.
@@ -72,9 +76,13 @@ class Endpoints:
     storage: int
     tasks: int
     jobs: int
+    #: Answers PromQL.
     metrics: int
     eventarc: int
     functions: Mapping[str, int]
+    #: Of a cloud with monitoring.
+    exporter: int = 0
+    alertmanager: int = 0
 
     @staticmethod
     def url(port: int) -> str:

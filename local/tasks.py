@@ -76,6 +76,12 @@ class CloudTasks:
         """For `grpc.insecure_channel`."""
         return self._server.address
 
+    def depths(self) -> dict[str, int]:
+        """How many tasks each queue holds, by the queue's short name."""
+        return self._loop.call(
+            lambda: {name.rpartition("/")[2]: len(queue.tasks()) for name, queue in self._queues.items()}
+        )
+
     def close(self) -> None:
         """Stop answering and drop the requests under way."""
         self._server.close()

@@ -23,6 +23,7 @@ def up(arguments: Namespace) -> int:
         model=model_folder(arguments.model),
         enable_gke_route=arguments.gke,
         max_gpu_executions=arguments.gpu_slots,
+        monitoring=arguments.monitoring,
         **({"api_key": arguments.key} if arguments.key else {}),
     )
     with local_cloud(profile) as cloud:
@@ -47,6 +48,11 @@ def _describe(cloud: LocalCloud, console: Console) -> None:
         f"  Cloud Tasks    127.0.0.1:{ends.tasks} (location {REGION})",
         f"  Cloud Run Jobs 127.0.0.1:{ends.jobs}",
         *(f"  {name:<14} {ends.function(name)}" for name in ends.functions if name != "ingest"),
+        *(
+            (f"  Prometheus     {ends.url(ends.metrics)}", f"  Alertmanager   {ends.url(ends.alertmanager)}")
+            if cloud.profile.monitoring
+            else ()
+        ),
         f"  logs           {cloud.logs}",
         "",
     ]

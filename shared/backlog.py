@@ -17,14 +17,18 @@ from shared.recent import Recent
 
 _log = logging.getLogger(__name__)
 
-QUERY: Final = 'sum(pubsub_googleapis_com:subscription_num_undelivered_messages{subscription_id="gpu-work"})'
 _TIMEOUT_SECONDS: Final = 0.3
 _AGE_SECONDS: Final = 15.0
 
 
+def query(subscription: str) -> str:
+    """PromQL for what waits in a subscription or is being worked on."""
+    return f'sum(pubsub_googleapis_com:subscription_num_undelivered_messages{{subscription_id="{subscription}"}})'
+
+
 class Backlog(Protocol):
     def waiting(self) -> int | None:
-        """Undelivered and unacknowledged messages of gpu-work; None when that is not known."""
+        """Messages for the GPU Job, undelivered or unacknowledged; None when that is not known."""
 
 
 class UnknownBacklog:
@@ -35,7 +39,8 @@ class UnknownBacklog:
 class PrometheusBacklog:
     """Cached for some seconds, also when the answer is "unknown": a slow metrics service slows nobody down."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, subscription: str) -> None:
+        self._query = query(subscription)
         self._url = f"{url.rstrip('/')}/api/v1/query"
         self._session = _session(url)
         self._recent: Recent[int | None] = Recent(self._ask, at_first=None, seconds=_AGE_SECONDS)
@@ -45,7 +50,7 @@ class PrometheusBacklog:
 
     def _ask(self) -> int | None:
         try:
-            answer = self._session.get(self._url, params={"query": QUERY}, timeout=_TIMEOUT_SECONDS)
+            answer = self._session.get(self._url, params={"query": self._query}, timeout=_TIMEOUT_SECONDS)
             answer.raise_for_status()
             result = answer.json()["data"]["result"]
             return int(float(result[0]["value"][1])) if result else None

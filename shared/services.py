@@ -14,6 +14,7 @@ from shared.executions import CloudRunExecutions, Executions
 from shared.fetch import FetchPolicy, GuardedClient
 from shared.gcs import GcsObjects
 from shared.objects import Objects
+from shared.prices import Tariff, tariff
 from shared.pubsub import PubSubTopics, Topics
 from shared.queues import CloudTasksQueues, Queues
 from shared.settings import Settings, from_environment
@@ -41,6 +42,11 @@ class Services:
     def now(self) -> datetime:
         return datetime.now(UTC)
 
+    @property
+    def tariff(self) -> Tariff:
+        """What machines cost in this deployment's regions."""
+        return tariff(self.settings.region, self.settings.gpu_region)
+
 
 def build(settings: Settings) -> Services:
     objects = GcsObjects(settings.project, emulator=settings.storage_emulator_host)
@@ -57,7 +63,11 @@ def build(settings: Settings) -> Services:
             emulator=settings.tasks_emulator_host,
         ),
         executions=CloudRunExecutions(settings.project, emulator=settings.run_emulator_host),
-        backlog=PrometheusBacklog(settings.promql_url) if settings.promql_url else UnknownBacklog(),
+        backlog=(
+            PrometheusBacklog(settings.promql_url, settings.gpu_subscription)
+            if settings.promql_url
+            else UnknownBacklog()
+        ),
         callers=AnyCaller() if settings.local_cloud else OidcCallers(settings.invoker_accounts, settings.audiences),
         http=GuardedClient(
             FetchPolicy(allow_loopback=settings.local_cloud, max_bytes=settings.max_source_bytes, timeout_seconds=600)

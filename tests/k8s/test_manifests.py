@@ -8,6 +8,7 @@ import pytest
 
 from deploy import manifests
 from deploy.manifests import FIXED_SETTINGS, folder, identity_member, keda_member, kustomization
+from shared.backlog import query
 from shared.errors import InvalidRequest
 from shared.resources import declared
 from tests.k8s.rendering import (
@@ -85,9 +86,9 @@ def test_overlay_gives_the_number_of_pods(environment: manifests.Environment, nu
 def test_pods_are_scaled_by_what_they_pull(name: str) -> None:
     """Other file types are another filter, and that is another subscription."""
     documents = render(replace(RELEASE, settings={**SETTINGS, "GKE_SUBSCRIPTION": name}))
-    query = one(documents, "ScaledObject")["spec"]["triggers"][0]["metadata"]["query"]
-    assert query == manifests.backlog_query(name)
-    assert f'{{subscription_id="{name}"}}' in query
+    asked = one(documents, "ScaledObject")["spec"]["triggers"][0]["metadata"]["query"]
+    assert asked == query(name)
+    assert f'{{subscription_id="{name}"}}' in asked
     assert one(documents, "ConfigMap")["data"]["GKE_SUBSCRIPTION"] == name
 
 

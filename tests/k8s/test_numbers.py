@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deploy.manifests import SERVICE_ACCOUNT, SETTINGS, Environment
-from shared.backlog import QUERY
+from shared.backlog import query
 from shared.resources import declared
 from shared.settings import Settings
 from tests.k8s.rendering import ENVIRONMENTS, Document, container, one, pod, rendered
@@ -56,7 +56,7 @@ def test_pods_may_pull_what_they_are_scaled_by() -> None:
     (trigger,) = [each for each in one(rendered(), "ScaledObject")["spec"]["triggers"] if each["type"] == "prometheus"]
     (subscription,) = RESOURCES.accounts[RESOURCES.gke.account].subscriptions
     assert subscription == DEFAULTS["gke_subscription"]
-    assert trigger["metadata"]["query"] == QUERY.replace("gpu-work", subscription) != QUERY
+    assert trigger["metadata"]["query"] == query(subscription)
 
 
 def test_trigger_asks_with_the_authentication_that_is_there() -> None:
