@@ -6,8 +6,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 FILE ?=
 MONITORING ?=
+URL ?=
 
-.PHONY: help setup demo up test check fmt lock bench sbom clean
+.PHONY: help setup demo up test check fmt lock bench review sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
@@ -52,6 +53,9 @@ fmt: setup ## format and mend what ruff can
 
 bench: setup ## measure; results go to build/bench/*.json
 	@OMP_WAIT_POLICY=passive $(BIN)/python -m bench
+
+review: setup ## the last week as a page with plots, in build/review/ (URL=… of a Prometheus-compatible API)
+	@$(BIN)/python -m monitoring.review --url "$(URL)"
 
 COMPILE := uv pip compile --quiet --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
 lock: ## compile the pinned requirements (needs uv)

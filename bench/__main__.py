@@ -1,4 +1,4 @@
-"""python -m bench [ingest] [pipeline] [autoscaling]: all of them when none is named; exit 1 when a promise does not hold."""
+"""python -m bench [ingest] [pipeline] [autoscaling]: all when none is named; exit 1 when a promise does not hold."""
 
 import sys
 

@@ -16,7 +16,7 @@ import functions_framework
 from pydantic import Field, ValidationError
 
 from shared import log, webhooks
-from shared.api import view
+from shared.api import JobView, view
 from shared.conclude import enqueue_webhook
 from shared.errors import InvalidRequest, JobError, SourceRefused, TooLarge, Unavailable
 from shared.events import JobMessage
@@ -86,7 +86,7 @@ def _post(job: Job, number: int, everything: Services) -> tuple[WebhookTry, floa
     """The try as it went, and the seconds the receiver wants to be left alone for."""
     settings = everything.settings
     at = everything.now()
-    body = _body(job, settings.ingest_url)
+    body = _body(view(job, settings.ingest_url, everything.tariff), job)
     headers = {"content-type": "application/json"}
     if settings.webhook_secret is not None:
         secret = settings.webhook_secret.get_secret_value()
@@ -100,9 +100,8 @@ def _post(job: Job, number: int, everything: Services) -> tuple[WebhookTry, floa
     return WebhookTry(number=number, at=at, status=answer.status), answer.retry_after
 
 
-def _body(job: Job, base: str) -> bytes:
+def _body(shown: JobView, job: Job) -> bytes:
     """The old hub's envelope (`id`, `job_id`, `code`, `message`, `response`), and the record as the API shows it."""
-    shown = view(job, base)
     has_succeeded = job.state == "succeeded"
     envelope: dict[str, Any] = {
         "type": f"job.{job.state}",

@@ -16,6 +16,7 @@ from hubctl.errors import HubError
 from hubctl.live import job_display
 from hubctl.words import clean, duration, moment
 from shared.api import Accepted, JobPage, JobView
+from shared.costs import Cost
 from shared.job import State
 
 _COLOURS: Final = {
@@ -137,6 +138,8 @@ def _lines(job: JobView) -> Iterator[tuple[str, str]]:
         yield "error", f"{job.error.message} ({job.error.code})"
     if job.processing_seconds is not None:
         yield "took", _took(job, job.processing_seconds)
+    if job.cost is not None:
+        yield "cost", _cost(job.cost)
     for warning in job.warnings:
         yield "warning", warning
     for made in job.webhook_tries:
@@ -153,6 +156,14 @@ def _took(job: JobView, seconds: float) -> str:
     if job.device:
         words += f", on {job.device}"
     return words + (f", after {duration(job.queue_seconds)} in the queue" if job.queue_seconds is not None else "")
+
+
+def _cost(cost: Cost) -> str:
+    other = cost.alternative
+    return (
+        f"about {cost.currency} {cost.amount:.4f} for {duration(cost.seconds)} of {cost.machine.value}"
+        f"; {other.route} would have cost about {cost.currency} {other.amount:.4f}"
+    )
 
 
 def _artifacts(job: JobView) -> Table:

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from shared.classify import FileFacts
+from shared.costs import Cost, cost_of
 from shared.job import Failure, Job, Progress, State, WebhookTry
 from shared.operations import Operation, Probe, Thumbnails, Transcribe, each_once
+from shared.prices import Tariff
 from shared.routing import Destination
 
 OperationName = Literal["probe", "transcribe", "thumbnails"]
@@ -148,6 +150,8 @@ class JobView(_Answer):
     processing_seconds: float | None
     queue_seconds: float | None
     real_time_factor: float | None
+    #: None while no attempt has ended.
+    cost: Cost | None = None
     webhook_url: str | None
     webhook_tries: tuple[WebhookTry, ...]
     created_at: datetime
@@ -183,7 +187,7 @@ def status_url(job_id: str, base: str) -> str:
     return f"{base}/v1/jobs/{job_id}"
 
 
-def view(job: Job, base: str) -> JobView:
+def view(job: Job, base: str, tariff: Tariff) -> JobView:
     """The record as callers see it; `base` is the API's own URL."""
     here = status_url(job.job_id, base)
     outcome = job.outcome
@@ -214,6 +218,7 @@ def view(job: Job, base: str) -> JobView:
         processing_seconds=outcome.processing_seconds if outcome else None,
         queue_seconds=outcome.queue_seconds if outcome else None,
         real_time_factor=outcome.real_time_factor if outcome else None,
+        cost=cost_of(job, tariff),
         webhook_url=job.webhook_url,
         webhook_tries=job.webhook_tries,
         created_at=job.created_at,

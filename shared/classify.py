@@ -21,7 +21,7 @@ _GENERIC: Final = frozenset(
 class FileFacts(BaseModel):
     """What is known of a file; part of the job's record."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     #: "unknown" only for a source nobody has read yet.
     kind: Kind

@@ -6,6 +6,7 @@ import json
 import logging
 
 from shared.conclude import conclude
+from shared.costs import log_fields
 from shared.job import Failure, Job, State
 from shared.services import Services
 from shared.store import Snapshot
@@ -38,13 +39,14 @@ def mark(job_id: str, submission: int, failure: Failure, services: Services) -> 
             return None
         if seen.has_live_lease(services.settings.lease_seconds):
             return None
-        return seen.job.dead_lettered(failure, now)
+        return seen.job.dead_lettered(failure, now, last_beat=seen.last_beat)
 
     seen = services.store.update(job_id, change)
     if seen is None:
         return None
     if seen.job.state is State.DEAD_LETTERED and seen.job.finished_at == now:
-        _log.error("job dead-lettered: %s", failure.code, extra={"event": "job.dead_lettered", **seen.job.log_labels()})
+        fields = {"event": "job.dead_lettered", **seen.job.log_labels(), **log_fields(seen.job, services.tariff)}
+        _log.error("job dead-lettered: %s", failure.code, extra=fields)
     if seen.job.state.is_terminal:
         conclude(seen.job, services)
     return seen.job

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict
 
 from shared.classify import FileFacts
+from shared.machines import Machine, Place
 from shared.operations import Operation
 from shared.routing import Destination
 
@@ -45,7 +46,8 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A canary writes records that the revision beside it reads and writes again: what that one does not know, it keeps.
+    model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class Source(_Frozen):
@@ -143,6 +145,12 @@ class Job(_Frozen):
     #: How often the sweep has sent this job's message again since it was last at work.
     times_resent: int = 0
     owner: str | None = None
+    #: Where the attempt that runs now does so.
+    place: Place | None = None
+    #: Seconds of machines that the attempts until now have cost, of all submissions.
+    machine_seconds: dict[Machine, float] = {}
+    #: What of these was spent before the last redrive.
+    machine_seconds_before: dict[Machine, float] = {}
     progress: Progress | None = None
     failure: Failure | None = None
     outcome: Outcome | None = None
@@ -162,11 +170,30 @@ class Job(_Frozen):
             raise ValueError(f"a job cannot go from {self.state} to {state}")
         return self.model_copy(update={"state": state, **changes})
 
-    def leased(self, owner: str, now: datetime) -> Self:
-        """Taken (or taken over) by a worker: a new attempt, which counts from now on."""
+    def _ended(self, state: State, until: datetime, **changes: Any) -> Self:
+        """The attempt is over, if one ran; `until` is when it did so or was last heard of."""
+        return self._become(state, owner=None, place=None, machine_seconds=self._machine_seconds(until), **changes)
+
+    def _machine_seconds(self, until: datetime) -> dict[Machine, float]:
+        """With those of the attempt that runs now."""
+        if self.state is not State.RUNNING or self.place is None or self.started_at is None:
+            return self.machine_seconds
+        machine = self.place.machine
+        seconds = self.machine_seconds.get(machine, 0.0) + self.place.seconds(self.started_at, until)
+        return {**self.machine_seconds, machine: round(seconds, 3)}
+
+    def leased(
+        self, owner: str, now: datetime, place: Place | None = None, *, last_beat: datetime | None = None
+    ) -> Self:
+        """Taken by a worker: a new attempt, which counts from now on.
+
+        Taken over, that is: the attempt before was last heard of at `last_beat`.
+        """
         return self._become(
             State.RUNNING,
             owner=owner,
+            place=place,
+            machine_seconds=self._machine_seconds(last_beat or now),
             attempt=self.attempt + 1,
             attempts_counted=self.attempts_counted + 1,
             times_resent=0,
@@ -179,28 +206,28 @@ class Job(_Frozen):
         return self._become(State.RUNNING, progress=progress or self.progress)
 
     def succeeded(self, outcome: Outcome, warnings: tuple[str, ...], now: datetime) -> Self:
-        return self._become(
+        return self._ended(
             State.SUCCEEDED,
+            now,
             outcome=outcome,
             warnings=tuple(dict.fromkeys((*self.warnings, *warnings))),
             failure=None,
-            owner=None,
             finished_at=now,
             progress=Progress(stage="done", percent=100.0, eta_seconds=0.0),
         )
 
     def failed(self, failure: Failure, now: datetime) -> Self:
-        return self._become(State.FAILED, failure=failure, owner=None, finished_at=now)
+        return self._ended(State.FAILED, now, failure=failure, finished_at=now)
 
-    def retried(self, failure: Failure, now: datetime) -> Self:
+    def retried(self, failure: Failure, now: datetime, *, last_beat: datetime | None = None) -> Self:
         """Back in the queue after a passing fault; the attempt counts."""
-        return self._become(State.QUEUED, failure=failure, owner=None, queued_at=now, progress=None)
+        return self._ended(State.QUEUED, last_beat or now, failure=failure, queued_at=now, progress=None)
 
     def handed_back(self, now: datetime, **reroute: Any) -> Self:
         """Back in the queue for no fault of the job's; the attempt does not count."""
-        return self._become(
+        return self._ended(
             State.QUEUED,
-            owner=None,
+            now,
             attempts_counted=self.attempts_counted - 1,
             queued_at=now,
             progress=None,
@@ -214,11 +241,11 @@ class Job(_Frozen):
             code=last.code, message=f"gave up after {self.attempts_counted} attempts; the last: {last.message}"
         )
 
-    def dead_lettered(self, failure: Failure, now: datetime) -> Self:
-        return self._become(State.DEAD_LETTERED, failure=failure, owner=None, finished_at=now)
+    def dead_lettered(self, failure: Failure, now: datetime, *, last_beat: datetime | None = None) -> Self:
+        return self._ended(State.DEAD_LETTERED, last_beat or now, failure=failure, finished_at=now)
 
-    def cancelled(self, now: datetime) -> Self:
-        return self._become(State.CANCELLED, owner=None, finished_at=now)
+    def cancelled(self, now: datetime, *, last_beat: datetime | None = None) -> Self:
+        return self._ended(State.CANCELLED, last_beat or now, finished_at=now)
 
     def redriven(self, now: datetime) -> Self:
         """A fresh start under the next submission number."""
@@ -227,6 +254,7 @@ class Job(_Frozen):
             submission=self.submission + 1,
             attempts_counted=0,
             times_resent=0,
+            machine_seconds_before=self.machine_seconds,
             queued_at=now,
             started_at=None,
             finished_at=None,

@@ -14,6 +14,7 @@ from typing import Final, Self
 
 from shared.errors import JobError
 from shared.job import Job, Progress, State
+from shared.machines import Place
 from shared.services import Services
 from shared.store import Snapshot
 from shared.time_limit import NO_LIMIT, Stopping, TimeLimit
@@ -40,8 +41,8 @@ class Taken:
     job: Job | None
 
 
-def take(job_id: str, submission: int, owner: str, services: Services) -> Taken:
-    """Take the job's lease for `owner` (unique to this one try), or say why not."""
+def take(job_id: str, submission: int, owner: str, services: Services, place: Place | None = None) -> Taken:
+    """Take the job's lease for `owner` (unique to this one try), who works at `place`, or say why not."""
     settings = services.settings
 
     def judge(seen: Snapshot) -> Claim:
@@ -57,7 +58,7 @@ def take(job_id: str, submission: int, owner: str, services: Services) -> Taken:
     def change(seen: Snapshot) -> Job | None:
         if judge(seen) is not Claim.TAKEN or seen.job.owner == owner:
             return None
-        return seen.job.leased(owner, services.now())
+        return seen.job.leased(owner, services.now(), place, last_beat=seen.last_beat)
 
     seen = services.store.update(job_id, change)
     return Taken(judge(seen), seen.job) if seen else Taken(Claim.OVER, None)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
@@ -54,6 +55,9 @@ class Settings(BaseModel):
     deliver_url: str
     gpu_job: str = "nca-toolkit-gpu-job"
     cpu_job: str = "nca-toolkit-cpu-job"
+    #: What GPU workers pull, as a Job and as pods. A filter cannot be changed: other file types mean other names.
+    gpu_subscription: str = "gpu-work"
+    gke_subscription: str = "gpu-gke-work"
 
     # Routing.
     gpu_file_types: Names = ("mp4", "mov", "wav")
@@ -77,6 +81,8 @@ class Settings(BaseModel):
     #: What the sweep looks at must be at least so old.
     grace_seconds: Seconds = 120
     task_timeout_seconds: Seconds = 900
+    #: Between SIGTERM and SIGKILL: Cloud Run's own, or a pod's terminationGracePeriodSeconds.
+    termination_grace_seconds: Seconds = 10
     #: Processing time over media time, assumed until a worker has measured its own.
     assumed_real_time_factor: Seconds = 0.15
 
@@ -118,6 +124,8 @@ class Settings(BaseModel):
     submission: int | None = None
     gpu_slot: int | None = None
     gpu_slot_token: str | None = None
+    #: What a pod's probes look at.
+    heartbeat_file: Path | None = None
     cloud_run_execution: str | None = None
     hostname: str = "unknown"
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import ValidationError
@@ -35,6 +35,11 @@ class Snapshot:
     age_seconds: float
     #: Storage's time when it answered.
     now: datetime
+
+    @property
+    def last_beat(self) -> datetime:
+        """When the record was last written: of a running job, the last that was heard of its worker."""
+        return self.now - timedelta(seconds=self.age_seconds)
 
     def has_live_lease(self, lease_seconds: float) -> bool:
         return self.job.state is State.RUNNING and self.age_seconds < lease_seconds

@@ -86,8 +86,9 @@ def _send_again(seen: Snapshot, services: Services) -> Mended:
         if now.generation != seen.generation:
             return None
         # This write makes the record young again: a dead worker's lease must not look alive by it.
-        waiting = now.job if now.job.state is State.QUEUED else now.job.retried(WORKER_LOST, services.now())
-        return waiting.resent()
+        if now.job.state is State.QUEUED:
+            return now.job.resent()
+        return now.job.retried(WORKER_LOST, services.now(), last_beat=now.last_beat).resent()
 
     services.store.update(seen.job.job_id, change)
     return Mended.SENT

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from shared import classify, log
 from shared.conclude import conclude
+from shared.costs import log_fields
 from shared.dead_letters import give_up
 from shared.errors import (
     JobError,
@@ -28,7 +29,8 @@ from shared.errors import (
     UnsupportedMedia,
 )
 from shared.job import Artifact, Failure, Job, Outcome, State
-from shared.lease import Beat, Claim, LeaseLost, is_owners, take
+from shared.lease import Beat, Claim, LeaseLost, Taken, is_owners, take
+from shared.machines import Machine, Place, Startup
 from shared.processor import Processor, Result
 from shared.routing import Destination
 from shared.services import Services
@@ -58,6 +60,7 @@ class Worker:
     processor: Processor
     #: Who holds the leases, for people: the execution or pod.
     name: str
+    machine: Machine
     #: When this process must be done, on the monotonic clock; None for no end.
     ends_at: float | None
     #: Set on SIGTERM: hand back what cannot end in time.
@@ -66,6 +69,8 @@ class Worker:
     closing: threading.Event = field(default_factory=threading.Event)
     #: When this process began, on the monotonic clock.
     started_at: float = field(default_factory=time.monotonic)
+    #: What the first job that is taken carries.
+    startup: Startup = field(default_factory=Startup)
     pace: Pace = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +80,7 @@ class Worker:
 def attempt(job_id: str, submission: int, worker: Worker, *, extend: Callable[[], None] = lambda: None) -> Verdict:
     """Make one attempt at the job, whatever its state; `extend` prolongs the message's ack deadline."""
     services = worker.services
-    taken = take(job_id, submission, f"{worker.name}/{uuid4().hex[:12]}", services)
+    taken = _take(job_id, submission, worker)
     job = taken.job
     if job is None or taken.claim is Claim.OVER:
         return Verdict.OVER
@@ -88,6 +93,23 @@ def attempt(job_id: str, submission: int, worker: Worker, *, extend: Callable[[]
                 return Verdict.OVER
         _log.info("job started", extra={"event": "job.started", "worker": worker.name})
         return _leased(job, worker, extend)
+
+
+def _take(job_id: str, submission: int, worker: Worker) -> Taken:
+    startup = worker.startup.take()
+    place = Place(
+        machine=worker.machine,
+        jobs_at_once=worker.services.settings.worker_concurrency if worker.machine is not Machine.CPU_JOB else 1,
+        startup_seconds=startup,
+    )
+    is_taken = False
+    try:
+        taken = take(job_id, submission, f"{worker.name}/{uuid4().hex[:12]}", worker.services, place)
+        is_taken = taken.claim is Claim.TAKEN
+    finally:
+        if not is_taken:
+            worker.startup.give_back(startup)
+    return taken
 
 
 def _leased(job: Job, worker: Worker, extend: Callable[[], None]) -> Verdict:
@@ -204,12 +226,13 @@ def _end(job: Job, services: Services, outcome: Callable[[Job], Job]) -> Verdict
         return Verdict.AGAIN
     ended = seen.job
     if ended.attempt == job.attempt and ended.submission == job.submission and ended.state is not State.CANCELLED:
-        _log_end(ended)
+        _log_end(ended, services)
     conclude(ended, services)
     return Verdict.OVER
 
 
-def _log_end(job: Job) -> None:
+def _log_end(job: Job, services: Services) -> None:
+    cost = log_fields(job, services.tariff)
     if job.state is State.SUCCEEDED and (outcome := job.outcome):
         _log.info(
             "job succeeded",
@@ -219,11 +242,12 @@ def _log_end(job: Job) -> None:
                 "queueTime": outcome.queue_seconds,
                 "realTimeFactor": outcome.real_time_factor,
                 "device": outcome.device,
+                **cost,
             },
         )
     elif failure := job.failure:
         # What alerts count: a drainer's exit code says nothing of its jobs. The message may quote the file.
-        _log.warning("job failed: %s", failure.code, extra={"event": "job.failed", "code": failure.code})
+        _log.warning("job failed: %s", failure.code, extra={"event": "job.failed", "code": failure.code, **cost})
 
 
 def _retry(job: Job, failure: Failure, services: Services) -> Verdict:

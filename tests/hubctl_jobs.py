@@ -8,9 +8,12 @@ from typing import Any
 
 from shared.classify import FileFacts
 from shared.job import Artifact, Failure, Job, Outcome, Progress, Source, job_id_for
+from shared.machines import Machine, Place
 from shared.operations import Probe, Transcribe
+from shared.prices import tariff
 from shared.routing import Destination
 
+TARIFF = tariff("us-central1", "us-central1")
 BORN = datetime(2025, 11, 23, 16, 0, tzinfo=UTC)
 TEXT = b"Yes no up down left right on off stop go.\n"
 ARTIFACTS = {"transcript.txt": TEXT, "thumbnails/0001.jpg": b"\xff\xd8picture"}
@@ -36,7 +39,7 @@ def a_job(number: int = 1, **changes: Any) -> Job:
 
 def running(job: Job, stage: str = "transcribe", percent: float = 42.0) -> Job:
     progress = Progress(stage=stage, percent=percent, eta_seconds=65)
-    return job.leased("worker", BORN).renewed(progress)
+    return job.leased("worker", BORN, Place(machine=Machine.GPU_JOB)).renewed(progress)
 
 
 def succeeded(job: Job, artifacts: Mapping[str, bytes] | None = None) -> Job:
@@ -53,7 +56,9 @@ def succeeded(job: Job, artifacts: Mapping[str, bytes] | None = None) -> Job:
         queue_seconds=1.2,
         real_time_factor=0.0661,
     )
-    return running(job).succeeded(outcome, ("the name ends in .mov, but the content is MP4 video",), BORN)
+    return running(job).succeeded(
+        outcome, ("the name ends in .mov, but the content is MP4 video",), BORN + timedelta(seconds=10)
+    )
 
 
 def failed(job: Job) -> Job:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from shared.api import Accepted, FieldFault, JobBody, JobPage, JobView, Problem, UploadBody, UploadTicket, view
 from shared.job import Job, Source, job_id_for
-from tests.hubctl_jobs import BORN, a_job
+from tests.hubctl_jobs import BORN, TARIFF, a_job
 
 KEY = "test-key"
 #: As storage counts: what is not a whole quarter of a MiB of an interrupted chunk is not kept.
@@ -183,7 +183,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.state.add(changed)
             self._accepted(changed)
         else:
-            self._answer(200, view(look, self.state.url))
+            self._answer(200, view(look, self.state.url, TARIFF))
 
     def _jobs(self) -> None:
         """Pages of at most two, so that every longer listing takes several."""
@@ -191,7 +191,7 @@ class _Handler(BaseHTTPRequestHandler):
         start, limit = int(query.get("page_token", 0)), min(int(query.get("limit", 20)), 2)
         newest = sorted(self.state.jobs.values(), key=lambda job: job.created_at, reverse=True)
         found = [job for job in newest if query.get("state") in (None, job.state)]
-        views: tuple[JobView, ...] = tuple(view(job, self.state.url) for job in found[start : start + limit])
+        views: tuple[JobView, ...] = tuple(view(job, self.state.url, TARIFF) for job in found[start : start + limit])
         following = str(start + limit) if start + limit < len(found) else None
         self._answer(200, JobPage(jobs=views, next_page_token=following))
 

@@ -65,7 +65,7 @@ def _answer(request: flask.Request, submitted: Submitted, everything: Services) 
     preferred = preferred_seconds(request)
     job = submitted.job if preferred is None else wait_for_end(submitted.job, preferred, everything)
     if preferred is not None and job.state.is_terminal:
-        return answer(view(job, base), 200, **{"Preference-Applied": f"wait={preferred}"})
+        return answer(view(job, base, everything.tariff), 200, **{"Preference-Applied": f"wait={preferred}"})
     return _accepted(job, base)
 
 
@@ -84,7 +84,7 @@ def _accepted(job: Job, base: str) -> flask.Response:
 def get(request: flask.Request, everything: Services, key: ApiKey, job_id: str) -> flask.Response:
     seen = own_job(job_id, key, everything)
     headers = {} if seen.job.state.is_terminal else {"Retry-After": "2"}
-    return answer(view(seen.job, everything.settings.ingest_url), 200, **headers)
+    return answer(view(seen.job, everything.settings.ingest_url, everything.tariff), 200, **headers)
 
 
 def cancel(request: flask.Request, everything: Services, key: ApiKey, job_id: str) -> flask.Response:
@@ -95,7 +95,7 @@ def cancel(request: flask.Request, everything: Services, key: ApiKey, job_id: st
             return None
         if State.CANCELLED not in TRANSITIONS[seen.job.state]:
             raise Conflict(f"the job is {seen.job.state} and cannot be cancelled")
-        return seen.job.cancelled(everything.now())
+        return seen.job.cancelled(everything.now(), last_beat=seen.last_beat)
 
     job = _change(job_id, key, everything, change)
     conclude(job, everything)

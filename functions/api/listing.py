@@ -48,4 +48,5 @@ def page(request: flask.Request, everything: Services, key: ApiKey) -> flask.Res
 
 def _page(jobs: list[Job], following: str | None, everything: Services) -> flask.Response:
     base = everything.settings.ingest_url
-    return answer(JobPage(jobs=tuple(view(job, base) for job in jobs), next_page_token=following), 200)
+    views = tuple(view(job, base, everything.tariff) for job in jobs)
+    return answer(JobPage(jobs=views, next_page_token=following), 200)

@@ -39,6 +39,10 @@ def test_run_prints_one_json_document_and_exits_0(recordings: Path) -> None:
     assert done.returncode == 0, done.stderr
     record = json.loads(done.stdout)
     assert (record["state"], record["destination"]) == ("succeeded", "gpu-tasks")
+    cost = record["cost"]
+    assert (cost["machine"], cost["alternative"]["route"]) == ("gpu-job", "gke")
+    assert cost["seconds"] >= record["processing_seconds"]
+    assert 0 < cost["amount"] < 1
     assert "it was the best of times" in record["result"]["transcribe"]["text"].lower()
     assert (Path(record["folder"]) / "transcript.srt").is_file()
 

@@ -25,6 +25,7 @@ def test_an_upload_goes_its_way_and_comes_back_as_text(
 ) -> None:
     job = hub.ended(hub.upload(recordings / name))
     assert (job.state, job.destination, job.attempt) == ("succeeded", destination, 1), job
+    assert list(job.machine_seconds) == ["cpu-job" if destination == "cpu-tasks" else "gpu-job"]
     assert b"it was the best of times" in hub.artifact(job, "transcript.txt").lower()
     assert b"WEBVTT" in hub.artifact(job, "transcript.vtt")
     assert json.loads(hub.artifact(job, "probe.json"))

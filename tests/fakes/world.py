@@ -14,6 +14,7 @@ from shared.classify import FileFacts
 from shared.errors import JobError
 from shared.events import job_message
 from shared.job import Job, Source, State
+from shared.machines import Machine, Startup
 from shared.operations import Probe, Transcribe
 from shared.pubsub import Delivery
 from shared.submit import JobRequest, Submitted, submit
@@ -72,10 +73,21 @@ class World:
         ends_at: float | None = None,
         stop: threading.Event | None = None,
         age: float = 0.0,
+        machine: Machine = Machine.GPU_JOB,
+        startup_seconds: float = 0.0,
     ) -> Worker:
         """`age` is how long ago, in seconds, its process began."""
         started_at = time.monotonic() - age
-        return Worker(self.services, self.processor, name, ends_at, stop or threading.Event(), started_at=started_at)
+        return Worker(
+            self.services,
+            self.processor,
+            name,
+            machine,
+            ends_at,
+            stop or threading.Event(),
+            started_at=started_at,
+            startup=Startup(startup_seconds),
+        )
 
     def submit(self, asked: JobRequest | None = None) -> Submitted:
         return submit(asked or request(self.services), self.services)

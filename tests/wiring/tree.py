@@ -9,7 +9,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 #: Our own packages and modules.
-OURS = frozenset({"main", "functions", "shared", "workers", "hubctl", "local", "tests", "bench"})
+OURS = frozenset(
+    {"main", "functions", "shared", "workers", "hubctl", "deploy", "monitoring", "local", "tests", "bench"}
+)
 
 
 @cache

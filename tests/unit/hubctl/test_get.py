@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.api import JobView, view
-from tests.hubctl_jobs import ARTIFACTS, TEXT, a_job, failed, succeeded
+from tests.hubctl_jobs import ARTIFACTS, TARIFF, TEXT, a_job, failed, succeeded
 from tests.hubctl_run import hubctl
 from tests.hubctl_server import KEY, Hub
 
@@ -19,8 +19,19 @@ def test_get_shows_the_record_or_prints_it(hub: Hub) -> None:
         assert text in shown.stdout
     printed = hubctl(hub, "get", a_job().job_id, "--json")
     assert JobView.model_validate_json(printed.stdout) == view(
-        failed(a_job(id="mine", labels={"team": "media"})), hub.url
+        failed(a_job(id="mine", labels={"team": "media"})), hub.url, TARIFF
     )
+
+
+def test_get_shows_what_the_job_cost_beside_the_other_route(hub: Hub) -> None:
+    hub.add(succeeded(a_job()))
+    shown = " ".join(hubctl(hub, "get", a_job().job_id).stdout.replace("│", " ").split())
+    assert "cost about USD 0.0029 for 10 s of gpu-job; gke would have cost about USD 0.0022" in shown
+
+
+def test_a_job_whose_cost_is_not_known_shows_none(hub: Hub) -> None:
+    hub.add(a_job())
+    assert "cost" not in hubctl(hub, "get", a_job().job_id).stdout
 
 
 def test_artifact_goes_to_stdout_byte_for_byte(hub: Hub) -> None:

@@ -1,0 +1,1 @@
+"""The weekly review: one page with the week's figures beside the week before, from PromQL alone."""
