@@ -8,10 +8,10 @@ FILE ?=
 MONITORING ?=
 URL ?=
 
-.PHONY: help setup demo up test check fmt lock bench review sbom clean
+.PHONY: help setup demo up test test-n8n check fmt lock bench review sbom clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 10
 
 setup: .venv/.ready .cache/.ready ## the virtual environment, pinned dependencies, model and demo recording
 
@@ -40,6 +40,10 @@ up: setup $(if $(MONITORING),.cache/prometheus/.ready) ## keep a local cloud run
 
 test: setup .cache/prometheus/.ready ## all tests, against real emulators and real media
 	@$(BIN)/python -m pytest
+
+test-n8n: setup ## the n8n workflows in a real n8n (installs it into .cache: 1.8 GB, some minutes)
+	@$(BIN)/python -m tests.n8n.install
+	@$(BIN)/python -m pytest -m n8n tests/n8n
 
 check: setup ## ruff, mypy --strict, the wiring tests
 	$(BIN)/ruff check .

@@ -39,7 +39,9 @@ def test_a_stopped_worker_hands_its_job_back_uncounted(fragile: Driver, recordin
     eventually(lambda: fragile.job(job_id).progress is not None, "it is at work")
     fragile.signal_workers(signal.SIGTERM)
     job = fragile.ended(job_id)
-    assert (job.state, job.attempts_counted, job.attempt) == ("succeeded", 1, 2), job
+    assert (job.state, job.attempts_counted) == ("succeeded", 1), job
+    # A second worker that was asked to leave, too, may have had it in its hands for a moment.
+    assert job.attempt >= 2, job
 
 
 @pytest.mark.parametrize("name", ["short.mp4", "short.mp3"])
