@@ -1,0 +1,243 @@
+"""./deploy.sh COMMAND: what each command does, in words of the plans that it runs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final, TextIO
+
+from deploy import checks, cleanup, destroy, gke, jobs, phases, status, traffic, watch
+from deploy.apply import Runner
+from deploy.command import Plan, typed
+from deploy.faults import CannotDeploy
+from deploy.gcloud import Cloud, RealCloud
+from deploy.live import Live
+from deploy.options import parser
+from deploy.revisions import CANARY, services
+from deploy.session import Session, target_of
+from deploy.smoke import api_key, smoke
+from deploy.snapshot import digest_of
+from deploy.target import UNKNOWN_NUMBER, Target
+from shared.errors import JobError
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+
+
+def main(arguments: Sequence[str], out: TextIO = sys.stdout, cloud: Cloud | None = None) -> int:
+    """Exit status: 0 done, 1 failed, 2 bad usage."""
+    asked = parser().parse_args(arguments)
+    runner = Runner(cloud or RealCloud(ROOT), out)
+    try:
+        if asked.command == "plan" and not asked.live:
+            target = target_of(asked, ROOT, asked.project_number or UNKNOWN_NUMBER)
+            _print(runner, target, phases.up(target, Live()))
+            return 0
+        session = _session(asked, cloud or RealCloud(ROOT), runner)
+        _COMMANDS[asked.command](session)
+    except ValueError as error:
+        parser().error(str(error))
+    except JobError as error:
+        runner.say(f"✗ {error.message}")
+        return 1
+    except KeyboardInterrupt:
+        runner.say("✗ interrupted: give the same command again, it goes on where it was.")
+        return 1
+    return 0
+
+
+def _session(asked: argparse.Namespace, cloud: Cloud, runner: Runner) -> Session:
+    target = target_of(asked, ROOT)
+    number = str(cloud.read("projects", "describe", target.project)["projectNumber"])
+    return Session(cloud, runner, replace(target, number=number), asked)
+
+
+def _prepare(session: Session) -> None:
+    session.require_place()
+    live = session.live()
+    session.require(checks.places(session.target, live), checks.environments(session.target, live))
+    session.run(phases.prepare(session.target, live))
+
+
+def _up(session: Session) -> None:
+    target = session.target
+    session.require_place()
+    session.require_stg()
+    live = _ready(session)
+    session.require(checks.no_trial(target, live))
+    if target.resources.images.repository in live.of("repositories"):
+        session.require(checks.images(target, live))
+        session.require_gpu(live)
+    else:
+        # A new project has no place for images yet.
+        session.require_gpu(live)
+        session.run(phases.prepare(target, live))
+        live = session.live()
+        session.require(checks.images(target, live))
+    session.run(phases.up(target, live))
+    words = f"secrets versions access latest --secret={target.resources.secrets['API_KEYS'].name}"
+    session.runner.say(f"The hub: {target.url('ingest')}")
+    session.runner.say(f"Its keys: gcloud {words} --project={target.project}")
+
+
+def _plan(session: Session) -> None:
+    _print(session.runner, session.target, phases.up(session.target, session.live()))
+
+
+def _canary(session: Session) -> None:
+    """A second time with another number moves the split."""
+    session.require_place()
+    session.require_stg()
+    live = _ready(session)
+    session.require(checks.trial_is(session.target, live), checks.images(session.target, live))
+    plan = phases.canary(session.target, live)
+    session.run(plan)
+    session.run(traffic.split(session.target, session.live() if plan else live, session.asked.percent))
+
+
+def _watch(session: Session) -> None:
+    """Too little traffic to judge counts as fine when a file of ours goes through the canary."""
+    known = services(session.target, session.live())
+    watched = watch.trials(known, session.target.resources)
+    if not watched:
+        raise CannotDeploy("no canary runs: `canary 10` starts one.")
+    verdict = watch.watch(session.metrics(), watched, session.asked.minutes, session.runner.say)
+    if verdict.worse:
+        raise CannotDeploy(f"the canary is worse: {'; '.join(verdict.worse)}.")
+    if verdict.unknown:
+        session.runner.say(f"Too few calls to judge {', '.join(verdict.unknown)}: the smoke test decides.")
+        url = known["ingest"].urls.get(CANARY) or session.target.url("ingest")
+        session.runner.say(smoke(url, api_key(session.cloud, session.target)))
+    session.runner.say("The canary is as good as what serves.")
+
+
+def _promote(session: Session) -> None:
+    live = _ready(session)
+    target = session.target
+    session.require(checks.trial_is(target, live), checks.images(target, live))
+    move = traffic.promote(target, live)
+    session.run((*phases.jobs_only(target, live), *move))
+
+
+def _rollback(session: Session) -> None:
+    """Traffic first; then Jobs, to the version that serves again."""
+    live = session.live()
+    session.run(traffic.rollback(session.target, live))
+    live = session.live()
+    serving = {each.revisions[each.serving].version for each in services(session.target, live).values()}
+    behind = [
+        name
+        for name in session.target.resources.jobs
+        if jobs.label(jobs.job(session.target, live, name), "previous") in serving
+        and jobs.label(jobs.job(session.target, live, name), "version") not in serving
+    ]
+    for name in behind:
+        version = str(jobs.label(jobs.job(session.target, live, name), "previous"))
+        session.run(_job_back(session, live, name, version))
+
+
+def _job_back(session: Session, live: Live, name: str, version: str) -> Plan:
+    image = session.target.resources.jobs[name].image
+    listed = session.cloud.read("artifacts", "docker", "images", "list", session.target.image(image), "--include-tags")
+    tags = [tag for each in listed for tag in _tags(each)]
+    before = [replace(session.target, version=tag) for tag in tags]
+    target = next((each for each in before if each.version_label == version), None)
+    if target is None:
+        raise CannotDeploy(f"the image {image}:{version} is not in the registry any more: {name} stays as it is.")
+    digest = digest_of(session.cloud, f"{target.image(image)}:{target.version}")
+    return phases.jobs_only(target, replace(live, digests={image: digest}), names=(name,))
+
+
+def _tags(listed: Mapping[str, object]) -> list[str]:
+    """A list, or one text with commas in older versions of gcloud."""
+    found = listed.get("tags") or []
+    return [tag.strip() for tag in found.split(",")] if isinstance(found, str) else [str(tag) for tag in found]  # type: ignore[attr-defined]
+
+
+def _cleanup(session: Session) -> None:
+    live = session.live()
+    left = cleanup.left_behind(session.target, live)
+    empty = frozenset(name for name in left if status.backlog_of(session.metrics(), name) == 0)
+    session.run(cleanup.cleanup(session.target, live, empty))
+
+
+def _destroy(session: Session) -> None:
+    target = session.target
+    plan = destroy.destroy(target, session.live(), buckets=session.asked.buckets)
+    if not plan:
+        session.runner.say("Nothing is there.")
+        return
+    count = sum(len(phase.commands) for phase in plan)
+    session.runner.say(f"{count} things of {target.env} in {target.project} are going to be deleted.")
+    if not session.asked.yes:
+        session.runner.say("Type the project's name to go on:")
+        if sys.stdin.readline().strip() != target.project:
+            raise CannotDeploy("nothing was deleted.")
+    session.run(plan)
+
+
+def _status(session: Session) -> None:
+    live = session.live()
+    try:
+        metrics = session.metrics()
+    except JobError:
+        metrics = None
+    for line in status.lines(session.cloud, session.target, live, metrics):
+        session.runner.say(line)
+
+
+def _smoke(session: Session) -> None:
+    key = api_key(session.cloud, session.target)
+    url = session.asked.url or session.target.url("ingest")
+    session.runner.say(smoke(url.rstrip("/"), key, session.asked.file, patience=session.asked.patience))
+
+
+def _gke(session: Session) -> None:
+    live = _ready(session)
+    target = session.target
+    if session.asked.direction == "down":
+        session.run(gke.down(target, live))
+        return
+    session.require_stg()
+    image = target.resources.jobs["gpu"].image
+    session.require(checks.no_trial(target, live), checks.images(target, live))
+    address = f"{target.image(image)}@{live.digests[image]}"
+    session.run(gke.up(target, live, image=address, max_replicas=session.asked.max_replicas))
+
+
+def _ready(session: Session) -> Live:
+    """What is there, once it is known to be this environment's and in its place."""
+    live = session.live()
+    session.require(checks.places(session.target, live), checks.environments(session.target, live))
+    return live
+
+
+def _print(runner: Runner, target: Target, plan: Plan) -> None:
+    if target.number == UNKNOWN_NUMBER:
+        runner.say(f"# {UNKNOWN_NUMBER}: gcloud projects describe {target.project} --format='value(projectNumber)'")
+    for number, phase in enumerate(plan, 1):
+        runner.say(f"# {number}/{len(plan)} {phase.title}")
+        for command in phase.commands:
+            for file in command.files:
+                path = ROOT / file.path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(file.text)
+            runner.say(typed(command))
+
+
+_COMMANDS: Final[Mapping[str, Callable[[Session], None]]] = {
+    "prepare": _prepare,
+    "up": _up,
+    "plan": _plan,
+    "canary": _canary,
+    "watch": _watch,
+    "promote": _promote,
+    "rollback": _rollback,
+    "cleanup": _cleanup,
+    "destroy": _destroy,
+    "status": _status,
+    "smoke": _smoke,
+    "gke": _gke,
+}

@@ -1,0 +1,108 @@
+"""Functions: one Cloud Run service each, built from source; a new revision when source, settings or version change."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from deploy import environment, secret_versions
+from deploy.command import Command, Flag
+from deploy.live import Live
+from deploy.revisions import CANARY, Service, services
+from deploy.situation import Situation
+from deploy.target import Target, as_json, digest
+
+_BASE_IMAGE: Final = "python311"
+
+
+def deploy(target: Target, live: Live, situation: Situation) -> list[Command]:
+    """New revisions where source, settings or version differ from the newest one's."""
+    present = services(target, live)
+    return [
+        _deploy(target, live, situation, function, on_trial=False)
+        for function in target.resources.functions
+        if not _has(present.get(function), "latest", labels(target, live, situation, function))
+    ]
+
+
+def deploy_on_trial(target: Target, live: Live, situation: Situation) -> list[Command]:
+    """New revisions with a tag and without traffic; a service's first gets all of it. One from before is tagged."""
+    present = services(target, live)
+    commands = []
+    for function in target.resources.functions:
+        service, wanted = present.get(function), labels(target, live, situation, function)
+        if _has(service, "canary", wanted) or _has(service, "serving", wanted):
+            continue
+        if service is not None and _has(service, "latest", wanted):
+            tags = {CANARY: service.latest}
+            commands.append(
+                target.gcloud("run", "services", "update-traffic", service.name, region=target.region, update_tags=tags)
+            )
+        else:
+            commands.append(_deploy(target, live, situation, function, on_trial=service is not None))
+    return commands
+
+
+def send_all_traffic(target: Target, live: Live, situation: Situation) -> list[Command]:
+    """To the newest revision, where it does not go there by itself."""
+    commands = []
+    for function, service in services(target, live).items():
+        if service.follows_latest:
+            continue
+        if not service.is_on(service.serving, labels(target, live, situation, function)) or len(service.traffic) > 1:
+            commands.append(
+                target.gcloud("run", "services", "update-traffic", service.name, region=target.region, to_latest=True)
+            )
+    return commands
+
+
+def labels(target: Target, live: Live, situation: Situation, function: str) -> dict[str, str]:
+    """`version` is what people ask for, `config` changes with everything else that makes a revision."""
+    flags = _flags(target, live, function)
+    text = as_json(environment.of_function(target, situation, function))
+    config = digest(target.source, text, *(f"{name}={value}" for name, value in sorted(flags.items())))
+    return {**target.labels, "version": target.version_label, "config": config}
+
+
+def _has(service: Service | None, which: Literal["latest", "serving", "canary"], wanted: dict[str, str]) -> bool:
+    return service is not None and service.is_on(getattr(service, which), wanted)
+
+
+def _deploy(target: Target, live: Live, situation: Situation, function: str, *, on_trial: bool) -> Command:
+    service = target.service(function)
+    file = target.file(f"{service}.env.json", as_json(environment.of_function(target, situation, function)))
+    return target.gcloud(
+        "run", "deploy", service,
+        files=(file,),
+        region=target.region,
+        source=".",
+        env_vars_file=str(file.path),
+        labels=labels(target, live, situation, function),
+        more=_flags(target, live, function) | ({"traffic": False, "tag": CANARY} if on_trial else {}),
+    )  # fmt: skip
+
+
+def _flags(target: Target, live: Live, function: str) -> dict[str, Flag]:
+    declared = target.resources.functions[function]
+    pinned = secret_versions.versions(target, live)
+    secrets = {
+        setting: f"{target.resources.secrets[setting].name}:{pinned[setting]}"
+        for setting in declared.secrets
+        if setting in pinned
+    }
+    return {
+        "function": function,
+        "base_image": _BASE_IMAGE,
+        "image": target.image(target.service(function)),
+        "build_service_account": f"projects/{target.project}/serviceAccounts/{target.account(target.builder)}",
+        "service_account": target.account(declared.account),
+        "cpu": declared.cpu,
+        "memory": declared.memory,
+        "timeout": declared.timeout,
+        "concurrency": declared.concurrency,
+        # The service's, not the revision's: one that only has a tag keeps no instance warm.
+        "min": declared.min_instances,
+        "max_instances": declared.max_instances,
+        # "No" would take the right from everybody, also where it was granted before.
+        "allow_unauthenticated": declared.public,
+        **({"set_secrets": secrets} if secrets else {"clear_secrets": True}),
+    }

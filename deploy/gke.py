@@ -1,0 +1,118 @@
+"""The cluster for what the GPU Job has no room for: made, given its pods, told to functions; and taken down again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from deploy import environment, functions, manifests, phases
+from deploy.access import Grant, Resource
+from deploy.command import Command, File, Phase, Plan, kubectl
+from deploy.grants import bind
+from deploy.live import Live
+from deploy.situation import ROUTE_LABEL, Situation, situation
+from deploy.target import Target
+
+_API = "container.googleapis.com"
+
+
+def up(target: Target, live: Live, *, image: str, max_replicas: int | None) -> Plan:
+    """Functions hear of it last, when pods can come. `image` is the worker's, by digest."""
+    now = replace(situation(target, live), gke_route=True)
+    return (
+        *_phase("API", [] if _API in live.apis else [target.gcloud("services", "enable", _API)]),
+        *_phase("Cluster (ten minutes)", _create(target, live)),
+        *_phase("Access", [_credentials(target)]),
+        *_phase(f"KEDA {manifests.KEDA_VERSION}", _keda(target)),
+        *_phase("Identities", bind(target, _grants(target) - live.grants)),
+        *_phase("Pods and their scaling", _pods(target, now, image, max_replicas)),
+        *_phase("Functions send work", _tell(target, live, now)),
+    )
+
+
+def down(target: Target, live: Live) -> Plan:
+    """Functions hear of it first; what still waits for the pods goes to the GPU Job."""
+    if target.resources.gke.cluster not in live.of("clusters"):
+        return ()
+    now = replace(situation(target, live), gke_route=False)
+    folder = str(manifests.folder(target.env))
+    (waiting,) = target.resources.accounts[target.resources.gke.account].subscriptions
+    return (
+        *_phase("Functions send no more work", _tell(target, live, now)),
+        *_phase("Access", [_credentials(target)]),
+        # KEDA's operator must live to take its finalizer off the ScaledObject.
+        *_phase("Pods", [_kubectl(target, "delete", "--kustomize", folder, "--ignore-not-found", "--timeout=20m")]),
+        *_phase("Messages that are left", phases.drain_one(target, live, now.subscription(waiting))),
+        *_phase(
+            "Cluster (five minutes)",
+            [
+                target.gcloud(
+                    "container", "clusters", "delete", target.resources.gke.cluster, region=target.region
+                )
+            ],
+        ),
+    )  # fmt: skip
+
+
+def _create(target: Target, live: Live) -> list[Command]:
+    """Autopilot: nodes, GPUs and their drivers come with the pods."""
+    name = target.resources.gke.cluster
+    if name in live.of("clusters"):
+        return []
+    return [
+        target.gcloud(
+            "container", "clusters", "create-auto", name,
+            region=target.region, release_channel="regular", labels=target.labels,
+        )
+    ]  # fmt: skip
+
+
+def _credentials(target: Target) -> Command:
+    return target.gcloud("container", "clusters", "get-credentials", target.resources.gke.cluster, region=target.region)
+
+
+def _keda(target: Target) -> list[Command]:
+    """Its webhook must answer before a ScaledObject can be applied."""
+    return [
+        _kubectl(target, "apply", "--server-side", "--force-conflicts", f"--filename={manifests.KEDA_MANIFEST}"),
+        _kubectl(
+            target, "wait", "deployment", "--all", f"--namespace={manifests.KEDA_NAMESPACE}",
+            "--for=condition=Available", "--timeout=300s",
+        ),
+    ]  # fmt: skip
+
+
+def _grants(target: Target) -> set[Grant]:
+    pods = Resource("account", target.account(target.resources.gke.account))
+    project = Resource("project", target.project)
+    return {
+        Grant(pods, "roles/iam.workloadIdentityUser", manifests.identity_member(target.project)),
+        Grant(project, "roles/monitoring.viewer", manifests.keda_member(target.project, target.number)),
+    }
+
+
+def _pods(target: Target, now: Situation, image: str, max_replicas: int | None) -> list[Command]:
+    release = manifests.Release(target.env, target.project, image, environment.of_pod(target, now), max_replicas)
+    folder = manifests.folder(target.env)
+    file = File(folder / "kustomization.yaml", manifests.kustomization(release))
+    return [_kubectl(target, "apply", "--kustomize", str(folder), files=(file,))]
+
+
+def _tell(target: Target, live: Live, now: Situation) -> list[Command]:
+    """The label is what later deployments go by; it is set before functions are, and taken off before, too."""
+    label = {ROUTE_LABEL: "on" if now.gke_route else "off"}
+    cluster = target.resources.gke.cluster
+    lane = "route"
+    return [
+        target.gcloud("container", "clusters", "update", cluster, lane=lane, region=target.region, update_labels=label),
+        *functions.deploy(target, live, now),
+    ]
+
+
+def _kubectl(target: Target, *arguments: str, files: tuple[File, ...] = ()) -> Command:
+    """Never whatever cluster happens to be the current one."""
+    context = f"--context=gke_{target.project}_{target.region}_{target.resources.gke.cluster}"
+    return kubectl(*arguments, context, files=files)
+
+
+def _phase(title: str, commands: list[Command]) -> Plan:
+    return (Phase(title, tuple(commands)),) if commands else ()

@@ -1,0 +1,71 @@
+"""Moves traffic between revisions: a share to those on trial, all of it to them, or back."""
+
+from __future__ import annotations
+
+from deploy.command import Command, Phase, Plan
+from deploy.faults import CannotDeploy
+from deploy.live import Live
+from deploy.revisions import CANARY, PREVIOUS, Service, services
+from deploy.target import Target
+
+
+def split(target: Target, live: Live, percent: int) -> Plan:
+    """This share of the calls goes to what is on trial. Raises CannotDeploy when nothing is."""
+    trials = _trials(target, live)
+    commands = [
+        _move(target, service, to_revisions={service.serving: str(100 - percent), canary: str(percent)})
+        for service, canary in trials
+        if service.traffic.get(canary, 0) != percent
+    ]
+    return _plan(f"{percent} % to the canary", commands)
+
+
+def promote(target: Target, live: Live) -> Plan:
+    """All traffic to what is on trial; what served before keeps a tag, to go back to."""
+    commands = [
+        _move(target, service, to_revisions={canary: "100"}, set_tags={PREVIOUS: service.serving})
+        for service, canary in _trials(target, live)
+    ]
+    return _plan("All traffic to the canary", commands)
+
+
+def rollback(target: Target, live: Live) -> Plan:
+    """Ends a trial where there is one; else all traffic to what served before the last promotion."""
+    known = services(target, live).values()
+    trials = [service for service in known if service.canary]
+    if trials:
+        back = [_move(target, service, to_revisions={service.serving: "100"}, remove_tags=CANARY) for service in trials]
+        return _plan("All traffic back from the canary", back)
+    promoted = [service for service in known if service.previous]
+    if not promoted:
+        raise CannotDeploy("there is nothing to go back to: no canary runs, and no revision is tagged `previous`.")
+    back = [
+        _move(target, service, to_revisions={str(service.previous): "100"}, remove_tags=PREVIOUS)
+        for service in promoted
+    ]
+    return _plan("All traffic back to the revisions before", back)
+
+
+def old_revisions(target: Target, live: Live) -> list[Command]:
+    """Those that get no traffic, have no tag and are not the newest."""
+    return [
+        target.gcloud("run", "revisions", "delete", name, region=target.region, lane=service.name)
+        for service in services(target, live).values()
+        for name in sorted(service.revisions)
+        if name not in {*service.traffic, *service.tags.values(), service.latest}
+    ]
+
+
+def _trials(target: Target, live: Live) -> list[tuple[Service, str]]:
+    found = [(service, service.canary) for service in services(target, live).values() if service.canary]
+    if not found:
+        raise CannotDeploy("no canary runs: `canary 10` starts one, unless its version serves already.")
+    return found
+
+
+def _move(target: Target, service: Service, **flags: str | dict[str, str]) -> Command:
+    return target.gcloud("run", "services", "update-traffic", service.name, region=target.region, more=flags)
+
+
+def _plan(title: str, commands: list[Command]) -> Plan:
+    return (Phase(title, tuple(commands)),) if commands else ()
