@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_serializer
 
 from shared.classify import FileFacts
 from shared.machines import Machine, Place
@@ -161,6 +161,11 @@ class Job(_Frozen):
     queued_at: datetime
     started_at: datetime | None = None
     finished_at: datetime | None = None
+
+    @field_serializer("operations")
+    def _as_asked(self, operations: tuple[Operation, ...]) -> list[dict[str, Any]]:
+        """Without defaults: an older revision refuses a parameter it does not know only where one makes use of it."""
+        return [{"name": each.name, **each.model_dump(mode="json", exclude_defaults=True)} for each in operations]
 
     def log_labels(self) -> dict[str, str]:
         return {"job_id": self.job_id, "submission": str(self.submission), "attempt": str(self.attempt)}

@@ -18,6 +18,7 @@ from shared.media.process import MediaProcessor
 from shared.operations import Operation
 from shared.processor import Report, Result
 from shared.settings import from_environment
+from workers.signals import stop_on_sigterm
 
 FAULTS = Path(os.environ["FAULTS"])
 
@@ -49,13 +50,14 @@ class FaultyProcessor(MediaProcessor):
 
 
 if __name__ == "__main__":
+    asked = stop_on_sigterm()
     from_environment()
     if use_up(FAULTS, "start"):
         os.kill(os.getpid(), signal.SIGKILL)
     if sys.argv[1] == "gpu":
         from workers.gpu.main import main
 
-        sys.exit(main(sys.argv[2:], FaultyProcessor))
+        sys.exit(main(sys.argv[2:], asked, FaultyProcessor))
     from workers.cpu.main import main as cpu
 
-    sys.exit(cpu(FaultyProcessor))
+    sys.exit(cpu(asked, FaultyProcessor))

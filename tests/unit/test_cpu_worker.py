@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +17,11 @@ from workers.cpu.main import main
 
 @pytest.fixture(autouse=True)
 def _process() -> Iterator[None]:
-    """A worker takes the whole process: its log and its signals."""
-    root, sigterm = logging.getLogger(), signal.getsignal(signal.SIGTERM)
+    """A worker takes the whole process' log."""
+    root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
     root.handlers[:], root.level = handlers, level
-    signal.signal(signal.SIGTERM, sigterm)
 
 
 @pytest.mark.parametrize("model", [None, "no-such-folder", "gs://models/none"])
@@ -30,7 +29,7 @@ def test_without_a_model_one_line_says_so_and_the_queue_brings_the_job_again(
     model: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with use(fake_services(job_id="0" * 32, submission=1, model=model)):
-        assert main() == 1
+        assert main(threading.Event()) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert '"event": "worker.unavailable"' in line
     assert '"error": "misconfigured"' in line
@@ -42,11 +41,11 @@ def test_storage_that_is_down_is_one_line_too(tmp_path: Path, capsys: pytest.Cap
     everything = fake_services(job_id="0" * 32, submission=1, model=str(tmp_path))
     everything.faults.fail_next("objects.read jobs/", Unavailable("storage is down"))
     with use(everything):
-        assert main() == 1
+        assert main(threading.Event()) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert "storage is down" in line
 
 
 def test_without_a_job_it_is_bad_usage() -> None:
     with use(fake_services()):
-        assert main() == 2
+        assert main(threading.Event()) == 2

@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.job import Failure, Job, Progress, Source, State, WebhookTry, job_id_for, request_hash
+from shared.operations import Probe, Thumbnails
 from tests.unit.samples import NO_LUCK, NOON, OUTCOME, job, job_in
 
 LATER = NOON + timedelta(minutes=1)
@@ -129,6 +130,18 @@ def test_what_a_newer_revision_wrote_into_a_record_survives_an_older_ones_change
     written = Job.model_validate_json(changed.model_dump_json()).model_dump(mode="json")
     assert written["since_next_year"] == {"a": [1]}
     assert written["file"]["codec"] == "av2"
+
+
+def test_a_record_holds_only_the_parameters_that_were_asked_for() -> None:
+    """So that a new parameter keeps no older revision from reading the jobs that do not use it."""
+    before = job(operations=(Probe(), Thumbnails(width=320), Thumbnails(seconds=(1.5,))))
+    written = before.model_dump(mode="json")["operations"]
+    assert written == [
+        {"name": "probe"},
+        {"name": "thumbnails", "width": 320},
+        {"name": "thumbnails", "seconds": [1.5]},
+    ]
+    assert Job.model_validate_json(before.model_dump_json()) == before
 
 
 def test_the_same_key_is_the_same_job() -> None:

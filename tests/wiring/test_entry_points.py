@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import re
@@ -16,7 +17,7 @@ from functions_framework import _function_registry as registry
 import main
 import shared
 from shared.resources import declared
-from tests.wiring.tree import ROOT, parsed, python_files
+from tests.wiring.tree import ROOT, imports, parsed, python_files
 
 DECLARED = sorted(declared().functions)
 FILES = {file.stem: file for file in python_files("functions") if len(file.parts) == 2 and file.stem != "__init__"}
@@ -86,3 +87,17 @@ def test_main_loads_without_settings_and_without_media_libraries() -> None:
     loaded = set(json.loads(run.stdout))
     assert {"shared", "functions", "google"} <= loaded
     assert loaded & {"av", "torch", "faster_whisper", "ctranslate2", "PIL", "numpy", "local", "tests"} == set()
+
+
+@pytest.mark.parametrize("worker", ["gpu", "cpu"])
+def test_worker_hears_a_sigterm_while_it_imports(worker: str) -> None:
+    """The kernel keeps a signal without a handler from a container's first process."""
+    file = Path("workers", worker, "__main__.py")
+    at_the_top = {
+        name for node in parsed(file).body if isinstance(node, ast.Import | ast.ImportFrom) for name in imports(node)
+    }
+    assert at_the_top == {"sys", "workers.signals", "workers.signals.stop_on_sigterm"}
+    program = (
+        "import sys, workers.signals; print(sorted({n.partition('.')[0] for n in sys.modules} & {'shared', 'av'}))"
+    )
+    assert load(program).stdout == "[]\n"

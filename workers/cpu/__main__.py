@@ -1,6 +1,10 @@
 import sys
 
-from workers.cpu.main import main
+from workers.signals import stop_on_sigterm
 
 if __name__ == "__main__":
-    sys.exit(main())
+    # Before the imports, which take a second: a container's first process that handles no SIGTERM never hears of it.
+    asked = stop_on_sigterm()
+    from workers.cpu.main import main
+
+    sys.exit(main(asked))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -15,16 +16,17 @@ from shared.media.weights import model_folder
 from shared.processor import Processor
 from shared.services import services
 from shared.work import Verdict, Worker, attempt
-from workers.signals import stop_on_sigterm
 
 _log = logging.getLogger(__name__)
 
 
-def main(make_processor: Callable[..., Processor] = MediaProcessor) -> int:
-    """Exit status 0 when nothing is left to do for this job, 1 when the queue must bring it again, 2 for bad usage."""
+def main(stop: threading.Event, make_processor: Callable[..., Processor] = MediaProcessor) -> int:
+    """One attempt, handed back when `stop` is set.
+
+    Exit status 0 when nothing is left to do for this job, 1 when the queue must bring it again, 2 for bad usage.
+    """
     started = time.monotonic()
     log.setup()
-    stop = stop_on_sigterm()
     everything = services()
     settings = everything.settings
     if settings.job_id is None or settings.submission is None:

@@ -1,6 +1,10 @@
 import sys
 
-from workers.gpu.main import main
+from workers.signals import stop_on_sigterm
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    # Before the imports, which take a second: a container's first process that handles no SIGTERM never hears of it.
+    asked = stop_on_sigterm()
+    from workers.gpu.main import main
+
+    sys.exit(main(sys.argv[1:], asked))

@@ -27,7 +27,6 @@ from shared.slots import Slot
 from shared.work import Worker
 from workers.gpu.drain import Drain
 from workers.heartbeat import Heartbeat
-from workers.signals import stop_on_sigterm
 
 _log = logging.getLogger(__name__)
 
@@ -35,15 +34,19 @@ _log = logging.getLogger(__name__)
 _HAND_BACK_SECONDS: Final = 10.0
 
 
-def main(arguments: Sequence[str], make_processor: Callable[..., Processor] = MediaProcessor) -> int:
-    """Exit status 0: the queue was drained; the jobs' records say what became of them. 1: no GPU or model. 2: usage."""
+def main(
+    arguments: Sequence[str], asked: threading.Event, make_processor: Callable[..., Processor] = MediaProcessor
+) -> int:
+    """Work until there is no more, or until `asked` to leave.
+
+    Exit status 0: the queue was drained; the jobs' records say what became of them. 1: no GPU or model. 2: usage.
+    """
     if list(arguments) not in (["drain"], ["serve"]):
         print(__doc__, file=sys.stderr)  # noqa: T201
         return 2
     is_drain = arguments[0] == "drain"
     started = time.monotonic()
     log.setup()
-    asked = stop_on_sigterm()
     everything = services()
     settings = everything.settings
     if settings.require_gpu and not has_gpu():
