@@ -60,12 +60,12 @@ def receive(delivery: Push, everything: Services) -> None:
     now = everything.now()
     kept = {**letter.model_dump(), "kept_at": now.isoformat(), "attributes": dict(delivery.attributes)}
     everything.store.keep_letter(now.date().isoformat(), name, json.dumps(kept).encode())
-    _log.error("dead letter kept: %s", letter.code, extra={"event": "letter.kept", "code": letter.code})
     if letter.job_id:
         job = mark(letter.job_id, letter.submission, Failure(code=letter.code, message=letter.reason), everything)
         if job is not None and not _is_lost(job, letter):
             _log.warning("the letter's job is not lost", extra={"event": "letter.outdated", "state": job.state})
             return
+    _log.error("dead letter kept: %s", letter.code, extra={"event": "letter.kept", "code": letter.code})
     alert = Alert(
         id=f"dead-letter/{name}",
         source="hub",

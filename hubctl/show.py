@@ -159,10 +159,11 @@ def _took(job: JobView, seconds: float) -> str:
 
 
 def _cost(cost: Cost) -> str:
-    other = cost.alternative
+    machines, other = " and ".join(cost.machine_seconds), cost.alternative
+    route = "other routes" if other.route == "mixed" else other.route
     return (
-        f"about {cost.currency} {cost.amount:.4f} for {duration(cost.seconds)} of {cost.machine.value}"
-        f"; {other.route} would have cost about {cost.currency} {other.amount:.4f}"
+        f"about {cost.currency} {cost.amount:.4f} for {duration(cost.seconds)} of {machines}"
+        f"; {route} would have cost about {cost.currency} {other.amount:.4f}"
     )
 
 

@@ -30,6 +30,10 @@ _DURATION: Final = re.compile(r"(\d+)(ms|[smhdw])")
 _MILLISECONDS: Final = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 
 
+#: What an expression wants to see absent.
+_ABSENT: Final = re.compile(r"\babsent(?:_over_time)?\(\s*([\w:]+\{[^}]*\})")
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One alert, as it stands in its file."""
@@ -39,6 +43,12 @@ class Rule:
     expr: str
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
+
+    @property
+    def absent(self) -> str | None:
+        """The selector whose silence it tells of, if any: such a condition holds where nothing is known, too."""
+        found = _ABSENT.search(self.expr)
+        return found[1] if found else None
 
 
 def rules(*files: Path) -> Iterator[Rule]:

@@ -1,4 +1,4 @@
-"""What a job costs: the seconds of each machine times its rate, beside what another route would have cost.
+"""What a job costs: the seconds of each machine times its rate, beside what other routes would have cost.
 
 Counted are all attempts, failed and lost ones too (a lost one up to its last beat), and each worker's start, which
 the job it took first carries. Not counted: functions, storage, network, and the time a worker waits for work.
@@ -6,7 +6,7 @@ the job it took first carries. Not counted: functions, storage, network, and the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Final, Literal
 
@@ -17,6 +17,8 @@ from shared.machines import Machine
 from shared.prices import Tariff
 
 Route = Literal["cloud-run", "gke"]
+#: `mixed` when a job worked on several machines whose other ways differ.
+OtherRoute = Literal[Route, "mixed"]
 
 #: The other way for work on this machine, and what the comparison leaves out.
 _OTHER_WAY: Final[Mapping[Machine, tuple[Machine, Route, str]]] = {
@@ -37,15 +39,15 @@ class _Estimated(BaseModel):
 
 
 class Alternative(_Estimated):
-    """The other route for the same seconds."""
+    """Each machine's seconds the other way, as in the view job_costs (monitoring/costs)."""
 
-    route: Route
+    route: OtherRoute
     amount: float
     why: str
 
 
 class Cost(_Estimated):
-    """An estimate from list prices, not a bill; all attempts so far."""
+    """An estimate from list prices, not a bill; all attempts so far, of all submissions."""
 
     currency: str
     amount: float
@@ -70,20 +72,27 @@ def cost_of(job: Job, tariff: Tariff) -> Cost | None:
     spent = job.machine_seconds
     if not spent:
         return None
-    machine = max(spent, key=lambda each: spent[each])
-    seconds = sum(spent.values())
-    other, route, why = _OTHER_WAY[machine]
     return Cost(
         currency=tariff.currency,
-        amount=_amount(spent, tariff),
-        machine=machine,
-        seconds=round(seconds, 3),
+        amount=_amount(spent.items(), tariff),
+        machine=max(spent, key=lambda each: spent[each]),
+        seconds=round(sum(spent.values()), 3),
         machine_seconds=dict(spent),
         prices_as_of=tariff.as_of,
-        note=_note([*spent, other], tariff),
-        alternative=Alternative(
-            route=route, amount=_amount({other: seconds}, tariff), why=f"an estimate: the same {seconds:.1f} s {why}"
-        ),
+        note=_note([*spent, *map(other_machine, spent)], tariff),
+        alternative=_alternative(spent, tariff),
+    )
+
+
+def _alternative(spent: Mapping[Machine, float], tariff: Tariff) -> Alternative:
+    # A worker that was lost before its first beat leaves 0 seconds.
+    counted = {machine: seconds for machine, seconds in spent.items() if seconds} or spent
+    routes = {_OTHER_WAY[machine][1] for machine in counted}
+    ways = (f"the {seconds:.1f} s of {machine} {_OTHER_WAY[machine][2]}" for machine, seconds in counted.items())
+    return Alternative(
+        route=routes.pop() if len(routes) == 1 else "mixed",
+        amount=_amount(((other_machine(machine), seconds) for machine, seconds in counted.items()), tariff),
+        why=f"an estimate: {'; '.join(ways)}",
     )
 
 
@@ -95,14 +104,14 @@ def log_fields(job: Job, tariff: Tariff) -> dict[str, object]:
     before = job.machine_seconds_before
     spent = {each: seconds - before.get(each, 0.0) for each, seconds in job.machine_seconds.items()}
     return {
-        "cost": _amount(spent, tariff),
+        "cost": _amount(spent.items(), tariff),
         "costSeconds": round(sum(spent.values()), 3),
         "machineSeconds": {each.replace("-", "_"): round(spent.get(each, 0.0), 3) for each in Machine},
     }
 
 
-def _amount(spent: Mapping[Machine, float], tariff: Tariff) -> float:
-    return round(sum(seconds * tariff.rates[each].usd_per_second for each, seconds in spent.items()), _DIGITS)
+def _amount(spent: Iterable[tuple[Machine, float]], tariff: Tariff) -> float:
+    return round(sum(seconds * tariff.rates[each].usd_per_second for each, seconds in spent), _DIGITS)
 
 
 def _note(machines: list[Machine], tariff: Tariff) -> str:

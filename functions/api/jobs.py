@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable
 from typing import Literal, cast
@@ -14,6 +15,7 @@ from functions.api.keys import own_job
 from functions.api.waiting import preferred_seconds, wait_for_end
 from shared.api import Accepted, JobBody, operations_of, status_url, view
 from shared.conclude import conclude
+from shared.costs import log_fields
 from shared.errors import Conflict, Fault, NotFound
 from shared.events import traceparent
 from shared.job import TRANSITIONS, Job, State
@@ -21,6 +23,8 @@ from shared.services import Services
 from shared.settings import ApiKey
 from shared.store import Snapshot
 from shared.submit import JobRequest, Submitted, repeated, send, submit
+
+_log = logging.getLogger(__name__)
 
 
 def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.Response:
@@ -89,15 +93,20 @@ def get(request: flask.Request, everything: Services, key: ApiKey, job_id: str) 
 
 def cancel(request: flask.Request, everything: Services, key: ApiKey, job_id: str) -> flask.Response:
     """A running job ends within some seconds: its next beat finds the lease gone."""
+    now = everything.now()
 
     def change(seen: Snapshot) -> Job | None:
         if seen.job.state is State.CANCELLED:
             return None
         if State.CANCELLED not in TRANSITIONS[seen.job.state]:
             raise Conflict(f"the job is {seen.job.state} and cannot be cancelled")
-        return seen.job.cancelled(everything.now(), last_beat=seen.last_beat)
+        return seen.job.cancelled(now, last_beat=seen.last_beat)
 
     job = _change(job_id, key, everything, change)
+    if job.finished_at == now:
+        # The worker whose lease is gone tells nothing of what its attempts cost.
+        fields = {"event": "job.cancelled", **job.log_labels(), **log_fields(job, everything.tariff)}
+        _log.info("job cancelled", extra=fields)
     conclude(job, everything)
     return _accepted(job, everything.settings.ingest_url)
 

@@ -1,6 +1,8 @@
 -- What each job cost by our own price list, for Looker Studio: one row for each job and submission that has ended, from
--- the log lines job.succeeded, job.failed and job.dead_lettered, priced with the list that held on that day (else the
--- nearest). `usd` is recomputed here; `logged_usd` is what the worker said; `other_usd` what the other route would have cost.
+-- the log lines job.succeeded, job.failed, job.dead_lettered and job.cancelled, priced with the list that held on that
+-- day (else the nearest; of several of one day the dearest). Lists are told apart by day and machine alone: the table
+-- `prices` is of one deployment. `usd` is recomputed here; `logged_usd` is what the line said; `other_usd` what each
+-- machine's seconds would have cost the other way. A redriven job's submissions add up to what the API shows.
 CREATE OR REPLACE VIEW `$DATASET.job_costs` AS
 WITH told AS (
   SELECT
@@ -17,11 +19,11 @@ WITH told AS (
     CAST(JSON_VALUE(json_payload, '$$.machineSeconds.cpu_job') AS FLOAT64) AS cpu_job_seconds,
     CAST(JSON_VALUE(json_payload, '$$.machineSeconds.gke_pod') AS FLOAT64) AS gke_pod_seconds
   FROM `$LOGS._AllLogs`
-  WHERE JSON_VALUE(json_payload, '$$.event') IN ('job.succeeded', 'job.failed', 'job.dead_lettered')
+  WHERE JSON_VALUE(json_payload, '$$.event') IN ('job.succeeded', 'job.failed', 'job.dead_lettered', 'job.cancelled')
 ),
 numbered AS (
   -- A line may be stored twice, and a dead letter told by two.
-  SELECT *, ROW_NUMBER() OVER (PARTITION BY job_id, submission ORDER BY ended_at) AS number
+  SELECT *, ROW_NUMBER() OVER (PARTITION BY job_id, submission ORDER BY ended_at, state) AS number
   FROM told
 ),
 ends AS (
@@ -38,6 +40,7 @@ candidates AS (
   SELECT
     spent.job_id,
     spent.submission,
+    spent.machine,
     spent.seconds,
     prices.usd_per_second,
     prices.other_usd_per_second,
@@ -45,7 +48,12 @@ candidates AS (
     prices.assumption,
     ROW_NUMBER() OVER (
       PARTITION BY spent.job_id, spent.submission, spent.machine
-      ORDER BY prices.as_of <= DATE(spent.ended_at) DESC, ABS(DATE_DIFF(prices.as_of, DATE(spent.ended_at), DAY))
+      ORDER BY
+        prices.as_of <= DATE(spent.ended_at) DESC,
+        ABS(DATE_DIFF(prices.as_of, DATE(spent.ended_at), DAY)),
+        prices.usd_per_second DESC,
+        prices.other_usd_per_second DESC,
+        prices.assumption
     ) AS nearness
   FROM spent
   LEFT JOIN `$DATASET.prices` AS prices ON prices.machine = spent.machine
@@ -58,7 +66,7 @@ priced AS (
     SUM(seconds * usd_per_second) AS usd,
     SUM(seconds * other_usd_per_second) AS other_usd,
     MAX(as_of) AS prices_as_of,
-    STRING_AGG(assumption, '; ') AS assumptions
+    STRING_AGG(machine || ': ' || assumption, '; ' ORDER BY machine) AS assumptions
   FROM candidates
   WHERE nearness = 1
   GROUP BY job_id, submission

@@ -8,9 +8,9 @@ from typing import Final, Literal
 
 from monitoring.review.alerts import Fired
 from monitoring.review.figures import costs_of_a_job, failure_shares
-from monitoring.review.questions import Key
+from monitoring.review.questions import STEP, Key
 from monitoring.review.weeks import Weeks
-from monitoring.review.words import amount, change, hour, length, times
+from monitoring.review.words import amount, change, hour, length, moment, times
 from shared.settings import Settings
 
 _CHANGE: Final = 0.25
@@ -30,11 +30,17 @@ class Finding:
 def findings(weeks: Weeks, alerts: Iterable[Fired]) -> list[Finding]:
     """The bad first."""
     fired = list(alerts)
-    parts = (_jobs, _failures, _dead, _waiting, _gpus, _slow, _costs, _missing)
-    found = [each for part in parts for each in part(weeks)] + list(_alerts(fired))
+    parts = (_young, _jobs, _failures, _dead, _waiting, _gpus, _slow, _costs, _missing)
+    found = [each for part in parts for each in part(weeks)] + list(_alerts(fired)) + list(_unjudged(fired, weeks))
     if weeks.answers[Key.SUCCEEDED].this is not None and not any(each.tone == "bad" for each in found):
         found.append(Finding("good", "As far as there is data, no limit was passed and no alert's condition held."))
     return sorted(found, key=lambda each: ("bad", "note", "good").index(each.tone))
+
+
+def _young(weeks: Weeks) -> Iterator[Finding]:
+    since = weeks.since
+    if since is not None and since > weeks.period.start + STEP:
+        yield Finding("note", f"This week is not whole: nothing is known from before {hour(since)}.")
 
 
 def _jobs(weeks: Weeks) -> Iterator[Finding]:
@@ -125,3 +131,13 @@ def _alerts(fired: list[Fired]) -> Iterator[Finding]:
     others = f"; {len(more)} more alerts below" if len(more) > 1 else f"; {more[0].name}, too" if more else ""
     words = f"{first.name} held {times(len(first.this))}, for {length(first.held)} in all{others}."
     yield Finding("bad", words)
+
+
+def _unjudged(fired: list[Fired], weeks: Weeks) -> Iterator[Finding]:
+    if names := [each.name for each in fired if each.problem]:
+        yield Finding("note", f"Not judged: {', '.join(names)}; the page says why.")
+    for each in fired:
+        if each.since is not None and each.since > weeks.period.start:
+            yield Finding(
+                "note", f"{each.name} is judged from {moment(each.since)} on: before, its metric has no data."
+            )

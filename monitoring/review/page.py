@@ -15,7 +15,7 @@ from monitoring.review.figures import Figure, figures
 from monitoring.review.findings import findings
 from monitoring.review.questions import PANELS, Panel
 from monitoring.review.weeks import Answered, Period, Weeks
-from monitoring.review.words import amount, change, length
+from monitoring.review.words import amount, change, length, moment
 
 _TEMPLATE: Final = Path(__file__).with_name("page.html")
 
@@ -81,6 +81,11 @@ def _alerts(fired: Sequence[Fired], period: Period) -> str:
     picture = _picture(svg, "when alerts' conditions held") if svg else ""
     unasked = "".join(
         f'<p class="missing">{escape(each.name)}: {escape(each.problem)}.</p>' for each in fired if each.problem
+    )
+    unasked += "".join(
+        f'<p class="missing">{escape(each.name)}: judged from {moment(each.since)} on; no data before.</p>'
+        for each in fired
+        if each.since is not None
     )
     silent = f"{quiet} of {len(fired)} alerts were silent, or had no data."
     note = (

@@ -16,9 +16,13 @@ STEP: Final = timedelta(hours=1)
 
 _GPU_JOB: Final = declared().jobs["gpu"].name
 _CLUSTER: Final = declared().gke.cluster
-_PULLED: Final = 'subscription_id=~"gpu-work|gpu-gke-work"'
+#: A subscription whose filter changed is a new one of another name, as the alerts know.
+_PULLED: Final = 'subscription_id=~"gpu-work(-.+)?|gpu-gke-work(-.+)?"'
 _ON_RUN: Final = f'monitored_resource="cloud_run_job", job_name="{_GPU_JOB}"'
 _ACCEPTED: Final = 'monitored_resource="cloud_run_revision", service_name="ingest", response_code="202"'
+#: What logs: workers on Cloud Run and on GKE, and functions.
+_WORKERS: Final = ("cloud_run_job", "k8s_container")
+_FUNCTIONS: Final = "cloud_run_revision"
 _GPU: Final = "run_googleapis_com:container_gpu_utilizations"
 
 
@@ -58,9 +62,9 @@ class Panel:
     questions: tuple[Question, ...]
 
 
-def _by_workers(metric: str) -> str:
-    """An hour's count of what workers log: on Cloud Run, and on GKE."""
-    where = (f'{metric}{{monitored_resource="{resource}"}}[1h]' for resource in ("cloud_run_job", "k8s_container"))
+def _counted(metric: str, *resources: str) -> str:
+    """An hour's count of what is logged by these kinds of resource."""
+    where = (f'{metric}{{monitored_resource="{resource}"}}[1h]' for resource in resources)
     return "sum({})".format(" or ".join(f"increase({each})" for each in where))
 
 
@@ -134,7 +138,7 @@ PANELS: Final = (
             Question(
                 Key.SUCCEEDED,
                 "succeeded",
-                _by_workers("logging_googleapis_com:user_job_succeeded"),
+                _counted("logging_googleapis_com:user_job_succeeded", *_WORKERS),
                 "sum",
                 is_event=True,
             ),
@@ -145,11 +149,17 @@ PANELS: Final = (
         "jobs an hour",
         "failed: refused for good; dead-lettered: given up after five attempts",
         (
-            Question(Key.FAILED, "failed", _by_workers("logging_googleapis_com:user_job_failed"), "sum", is_event=True),
+            Question(
+                Key.FAILED,
+                "failed",
+                _counted("logging_googleapis_com:user_job_failed", *_WORKERS),
+                "sum",
+                is_event=True,
+            ),
             Question(
                 Key.DEAD,
                 "dead-lettered",
-                'sum(increase(logging_googleapis_com:user_dead_letter{monitored_resource="cloud_run_revision"}[1h]))',
+                _counted("logging_googleapis_com:user_dead_letter", _FUNCTIONS),
                 "sum",
                 is_event=True,
             ),
@@ -173,6 +183,15 @@ PANELS: Final = (
         "Cost of jobs",
         "USD an hour",
         "an estimate from list prices: machines while they work on jobs, not the bill",
-        (Question(Key.COST, "jobs", _by_workers("logging_googleapis_com:user_job_cost_sum"), "sum", is_event=True),),
+        (
+            Question(
+                Key.COST,
+                "jobs",
+                # A job that is given up, marked by its dead letter or cancelled has its cost told by a function.
+                _counted("logging_googleapis_com:user_job_cost_sum", *_WORKERS, _FUNCTIONS),
+                "sum",
+                is_event=True,
+            ),
+        ),
     ),
 )

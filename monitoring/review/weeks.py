@@ -77,6 +77,13 @@ class Weeks:
     period: Period
     answers: Mapping[Key, Answered]
 
+    @property
+    def since(self) -> datetime | None:
+        """The end of the first hour of which anything is known; None when nothing is."""
+        lines = [line for each in self.answers.values() for line in each.lines]
+        before = [at - self.period.length for line in lines for at, _ in line.before]
+        return min(before or [at for line in lines for at, _ in line.this], default=None)
+
     def of(self, panel: Panel) -> list[Answered]:
         return [self.answers[question.key] for question in panel.questions]
 

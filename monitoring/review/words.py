@@ -33,6 +33,11 @@ def hour(end: datetime) -> str:
     return f"{start:%a} {start.day} {start:%b}, {start.hour}–{start.hour + 1} h"
 
 
+def moment(at: datetime) -> str:
+    """`Thu 19 Nov, 14:05`"""
+    return f"{at:%a} {at.day} {at:%b}, {at:%H:%M}"
+
+
 def length(time: timedelta) -> str:
     """`25 min`, `3.5 h`, `2 days`"""
     minutes = time.total_seconds() / 60

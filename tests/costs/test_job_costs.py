@@ -19,6 +19,7 @@ from shared.prices import Tariff
 from tests.costs.bigquery import BigQuery, Lines
 from tests.fakes.processor import Step, after, fail
 from tests.fakes.world import World, request
+from tests.functions.serving import SHOP, serving
 from tests.unit.attempts import submitted, try_once
 
 DAY = date(2026, 12, 1)
@@ -49,12 +50,17 @@ def priced(tariff: Tariff, **changes: Any) -> list[dict[str, Any]]:
     return [{**json.loads(row), **changes} for row in rows(tariff)]
 
 
-def job_costs(tariff: Tariff, lines: Lines, *prices: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def submissions(tariff: Tariff, lines: Lines, *prices: dict[str, Any], copies: int = 1) -> list[dict[str, Any]]:
     bigquery = BigQuery()
     bigquery.insert("p.costs.prices", prices or priced(tariff))
-    bigquery.insert("p.nca_jobs._AllLogs", list(lines.stored(DAY)))
+    bigquery.insert("p.nca_jobs._AllLogs", list(lines.stored(DAY)) * copies)
     bigquery.create("job_costs")
-    return {row["job_id"]: row for row in bigquery.rows("SELECT * FROM p.costs.job_costs ORDER BY submission")}
+    return bigquery.rows("SELECT * FROM p.costs.job_costs ORDER BY job_id, submission")
+
+
+def job_costs(tariff: Tariff, lines: Lines, *prices: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Of jobs that were never redriven."""
+    return {row["job_id"]: row for row in submissions(tariff, lines, *prices)}
 
 
 def new_job(world: World, key: str) -> Job:
@@ -93,6 +99,8 @@ def test_a_job_that_was_at_two_routes_is_the_sum_of_both(world: World, lines: Li
     cost = cost_of(done, world.services.tariff)
     assert cost is not None
     assert row["usd"] == pytest.approx(cost.amount, abs=1e-6)
+    assert row["other_usd"] == pytest.approx(cost.alternative.amount, abs=1e-6)
+    assert cost.alternative.route == "mixed"
     assert (row["gpu_job_seconds"], row["gke_pod_seconds"]) == (40, 10)
 
 
@@ -102,25 +110,39 @@ def test_submissions_of_a_redriven_job_add_up_to_its_cost(world: World, lines: L
     world.services.store.update(job.job_id, lambda seen: seen.job.redriven(world.services.now()))
     world.services.clock.advance(2)
     _, done = try_once(world, world.job(job.job_id))
-    bigquery = BigQuery()
-    bigquery.insert("p.costs.prices", priced(world.services.tariff))
-    bigquery.insert("p.nca_jobs._AllLogs", list(lines.stored(DAY)))
-    bigquery.create("job_costs")
-    by_submission = bigquery.rows("SELECT submission, state, usd FROM p.costs.job_costs ORDER BY submission")
+    by_submission = submissions(world.services.tariff, lines)
     assert [(row["submission"], row["state"]) for row in by_submission] == [(1, "failed"), (2, "succeeded")]
     cost = cost_of(done, world.services.tariff)
     assert cost is not None
     assert sum(row["usd"] for row in by_submission) == pytest.approx(cost.amount, abs=2e-6)
 
 
+def test_what_a_job_cost_before_it_was_cancelled_is_in_the_lines_too(world: World, lines: Lines) -> None:
+    services, job = world.services, new_job(world, "regretted")
+
+    def cancel_after_a_beat() -> None:
+        services.clock.advance(20)
+        services.store.update(job.job_id, lambda seen: seen.job.renewed(None), touch=True)
+        services.clock.advance(3)
+        assert api.post(f"/v1/jobs/{job.job_id}:cancel", headers=SHOP).status_code == 202
+
+    with serving("ingest", services) as api:
+        try_once(world, job, lasting(world, 30, Unavailable("down")), after(cancel_after_a_beat))
+        try_once(world, job)
+        assert api.post(f"/v1/jobs/{job.job_id}:redrive", headers=SHOP).status_code == 202
+    _, done = try_once(world, world.job(job.job_id), lasting(world, 5))
+    told = submissions(services.tariff, lines)
+    assert [(row["state"], row["gpu_job_seconds"]) for row in told] == [("cancelled", 50), ("succeeded", 5)]
+    cost = cost_of(done, services.tariff)
+    assert cost is not None
+    assert sum(row["usd"] for row in told) == pytest.approx(cost.amount, abs=2e-6)
+    assert sum(row["logged_usd"] for row in told) == pytest.approx(cost.amount, abs=2e-6)
+
+
 def test_a_line_that_is_stored_twice_counts_once(world: World, lines: Lines) -> None:
     job = new_job(world, "twice")
     try_once(world, job, lasting(world, 40))
-    bigquery = BigQuery()
-    bigquery.insert("p.costs.prices", priced(world.services.tariff))
-    bigquery.insert("p.nca_jobs._AllLogs", [*lines.stored(DAY), *lines.stored(DAY)])
-    bigquery.create("job_costs")
-    assert [row["gpu_job_seconds"] for row in bigquery.rows("SELECT * FROM p.costs.job_costs")] == [40]
+    assert [row["gpu_job_seconds"] for row in submissions(world.services.tariff, lines, copies=2)] == [40]
 
 
 @pytest.mark.parametrize(
@@ -154,11 +176,24 @@ def test_a_list_that_was_loaded_twice_prices_a_job_once(world: World, lines: Lin
     assert row["usd"] == pytest.approx(40 * tariff.rates[Machine.GPU_JOB].usd_per_second, abs=1e-6)
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_two_lists_of_one_day_the_dearer_holds_in_whatever_order_they_were_loaded(
+    world: World, lines: Lines, order: int
+) -> None:
+    job = new_job(world, "one")
+    try_once(world, job, lasting(world, 40, Unavailable("down")), lasting(world, 10))
+    try_once(world, job, worker=world.worker(machine=Machine.CPU_JOB))
+    tariff = world.services.tariff
+    prices = [*priced(tariff, usd_per_second=1.0, assumption="b"), *priced(tariff, usd_per_second=2.0, assumption="a")]
+    (row,) = job_costs(tariff, lines, *prices[::order]).values()
+    assert (row["usd"], row["assumptions"]) == (100.0, "cpu-job: a; gpu-job: a")
+
+
 def test_what_is_assumed_is_said_in_the_row(world: World, lines: Lines) -> None:
     try_once(world, new_job(world, "one"), lasting(world, 40))
     prices = priced(world.services.tariff, assumption="no price was found")
     (row,) = job_costs(world.services.tariff, lines, *prices).values()
-    assert row["assumptions"] == "no price was found"
+    assert row["assumptions"] == "gpu-job: no price was found"
 
 
 def test_other_lines_are_no_jobs(world: World, lines: Lines) -> None:

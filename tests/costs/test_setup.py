@@ -13,7 +13,9 @@ import sqlglot
 
 from monitoring.costs.__main__ import main
 from monitoring.costs.sql import FOLDER, VIEWS, names, view
+from monitoring.log_metrics import log_metrics
 from shared.costs import log_fields
+from shared.job import State
 from shared.machines import Machine
 from shared.prices import tariff
 from tests.unit.samples import job
@@ -40,9 +42,16 @@ def test_gclouds_own_linter_finds_no_fault_in_the_documented_commands(tmp_path: 
     assert [answer["error_message"] for answer in answers] == [None] * len(found)
 
 
-def test_the_sink_takes_every_line_that_the_view_reads() -> None:
+def test_the_metric_counts_and_the_sink_takes_every_line_that_the_view_reads() -> None:
     (sink,) = [command for command in commands("gcloud") if " sinks create " in command]
-    assert set(re.findall(r'"(job\.\w+)"', sink)) == set(re.findall(r"'(job\.\w+)'", view("job_costs", NAMES)))
+    (metric,) = [metric for metric in log_metrics() if metric.name == "job_cost"]
+    read = set(re.findall(r"'(job\.\w+)'", view("job_costs", NAMES)))
+    assert set(re.findall(r'"(job\.\w+)"', sink)) == set(metric.events) == read
+
+
+def test_every_state_in_which_a_job_has_ended_has_its_line() -> None:
+    ended = {state for state in State if state.is_terminal}
+    assert set(re.findall(r"'job\.(\w+)'", view("job_costs", NAMES))) == ended
 
 
 def test_the_view_reads_the_seconds_of_every_machine_under_the_names_they_are_logged_by() -> None:

@@ -109,14 +109,21 @@ def test_with_a_service_down_the_letter_comes_again(
     ],
 )
 def test_job_that_ended_or_was_redriven_keeps_its_state(
-    dead_letter: FlaskClient, everything: FakeServices, steps: tuple[str, ...], state: State
+    dead_letter: FlaskClient,
+    everything: FakeServices,
+    steps: tuple[str, ...],
+    state: State,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     job = submitted(everything)
     change(everything, job.job_id, *steps)
+    caplog.clear()
     assert dead_letter.post("/", json=event(BACKSTOP)).status_code == 204
     assert record(everything, job.job_id).state is state
     assert len(letters(everything)) == 1
     assert alerts(everything) == []
+    # `letter.kept` is counted, and raises an alert.
+    assert [getattr(each, "event", None) for each in caplog.records] == ["letter.outdated"]
 
 
 def test_job_under_a_live_lease_is_not_marked(dead_letter: FlaskClient, everything: FakeServices) -> None:

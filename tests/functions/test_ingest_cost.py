@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -68,6 +69,22 @@ def test_cancelling_a_job_at_work_counts_what_it_cost_until_its_last_beat(everyt
     with serving("ingest", everything) as api:
         assert api.post(f"/v1/jobs/{job_id}:cancel", headers=SHOP).status_code == 202
     assert shown(everything, f"/v1/jobs/{job_id}")["cost"]["seconds"] == 20
+
+
+def test_a_job_that_is_cancelled_tells_its_cost_once(
+    everything: FakeServices, caplog: pytest.LogCaptureFixture
+) -> None:
+    job_id = taken(everything)
+    everything.clock.advance(20)
+    everything.store.update(job_id, lambda seen: seen.job.renewed(None), touch=True)
+    with serving("ingest", everything) as api, caplog.at_level(logging.INFO):
+        for _ in range(2):
+            everything.clock.advance(3)
+            assert api.post(f"/v1/jobs/{job_id}:cancel", headers=SHOP).status_code == 202
+    (line,) = [each for each in caplog.records if getattr(each, "event", "") == "job.cancelled"]
+    told = (line.job_id, line.submission, line.attempt, line.costSeconds)
+    assert told == (job_id, "1", "1", 20)
+    assert line.cost == shown(everything, f"/v1/jobs/{job_id}")["cost"]["amount"] > 0
 
 
 def test_a_record_from_before_the_counting_is_shown_without_a_cost(everything: FakeServices) -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from monitoring import rules
 from monitoring.log_metrics import LogMetric, log_metrics
+from monitoring.review.questions import PANELS, Key
 from monitoring.rules import Rule
 from shared.resources import declared
 from shared.settings import Settings
@@ -23,8 +24,9 @@ RESOURCES = declared()
 METRICS = log_metrics()
 BY_NAME = {metric.prometheus_name: metric for metric in METRICS}
 PLATFORM: dict[str, dict[str, Any]] = yaml.safe_load((rules.FOLDER / "platform-metrics.yaml").read_text())
-EXPRESSIONS = {**{rule.name: rule.expr for rule in rules.rules()}, **queries()}
-USED = [selector for expr in EXPRESSIONS.values() for selector in selectors(expr)]
+REVIEW = {f"review: {question.key}": question.expr for panel in PANELS for question in panel.questions}
+EXPRESSIONS = {**{rule.name: rule.expr for rule in rules.rules()}, **queries(), **REVIEW}
+USED = [selector for name, expr in EXPRESSIONS.items() if name not in REVIEW for selector in selectors(expr)]
 #: What runs as each kind of resource.
 PROGRAMS = {
     "cloud_run_revision": "main",
@@ -63,6 +65,8 @@ def test_log_metric_is_one_that_the_api_takes(metric: LogMetric) -> None:
     assert is_distribution == (metric.valueExtractor is not None) == (metric.bucketOptions is not None)
     assert re.fullmatch(r"[a-z_]{1,100}", metric.name)
     assert metric.description.endswith(".")
+    # UCUM: what is no unit of physics is an annotation in braces (https://ucum.org/ucum#para-6).
+    assert re.fullmatch(r"1|\{\w+\}", metric.metricDescriptor.unit)
 
 
 def test_every_log_metric_is_used() -> None:
@@ -125,9 +129,20 @@ def test_names_are_declared_ones(selector: Selector) -> None:
         assert set(selector.values(label)) <= names[label]
 
 
+@pytest.mark.parametrize("base", sorted(BY_NAME))
+def test_log_metric_is_asked_of_the_same_kinds_of_resource_wherever_it_is_added_up(base: str) -> None:
+    """An alert, the dashboard and the weekly review would else mean different numbers by the same name."""
+    kinds = {
+        name: {each.matchers["monitored_resource"][1] for each in found}
+        for name, expr in EXPRESSIONS.items()
+        if (found := [each for each in selectors(expr) if each.base == base])
+    }
+    assert len(set(map(frozenset, kinds.values()))) == 1, kinds
+
+
 def test_backlog_and_age_are_those_of_the_work_and_not_of_the_bell() -> None:
     work = {f"{Settings.model_fields[name].default}(-.+)?" for name in ("gpu_subscription", "gke_subscription")}
-    for name in ("GpuBacklog", "OldestMessageWaits"):
+    for name in ("GpuBacklog", "OldestMessageWaits", f"review: {Key.BACKLOG}", f"review: {Key.OLDEST}"):
         [selector] = selectors(EXPRESSIONS[name])
         assert set(selector.values("subscription_id")) == work
 

@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from deploy.manifests import KEDA_NAMESPACE, KEDA_SERVICE_ACCOUNT
 from monitoring import rules
 from shared.resources import declared
 from tests.monitoring.logged import events
@@ -52,6 +53,11 @@ def test_gclouds_own_linter_knows_every_command() -> None:
     linted = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout)
     assert len(linted) > 25
     assert {each["command_string"]: each["error_message"] for each in linted if not each["success"]} == {}
+
+
+def test_whose_right_lets_keda_see_the_backlog() -> None:
+    """deploy.manifests.keda_member: KEDA asks as its operator, not as the pods it scales."""
+    assert f"`{KEDA_NAMESPACE}/{KEDA_SERVICE_ACCOUNT}`" in SECTIONS["GpuIdle"]
 
 
 def test_resources_are_declared_ones() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -21,7 +21,7 @@ from monitoring.review.weeks import Weeks, ask
 from monitoring.rules import rules
 from shared.errors import InvalidRequest
 from tests.review.prometheus import prometheus
-from tests.review.world import PERIOD, TROUBLE, Recorder
+from tests.review.world import PERIOD, TROUBLE, Recorder, sweeps, two_weeks, waiting
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +38,20 @@ def test_every_question_is_answered(weeks: Weeks) -> None:
     [
         (Key.SUCCEEDED, 'logging_googleapis_com:user_job_succeeded{monitored_resource="cloud_run_job",device="cuda"}'),
         (Key.FAILED, 'logging_googleapis_com:user_job_failed{monitored_resource="cloud_run_job",code="unavailable"}'),
-        (Key.COST, 'logging_googleapis_com:user_job_cost_sum{monitored_resource="cloud_run_job"}'),
+        (Key.COST, "logging_googleapis_com:user_job_cost_sum"),
     ],
 )
 def test_what_is_counted_by_the_hour_adds_up_to_the_week(
     weeks: Weeks, recorded: Recorder, key: Key, series: str
 ) -> None:
-    counter, answer = dict(recorded.samples[series]), weeks.answers[key]
-    start, middle, end = (counter[each.timestamp()] for each in (PERIOD.before, PERIOD.start, PERIOD.end))
+    """Of all resources that log it, where the series names none."""
+    counters, answer = (
+        [dict(each) for name, each in recorded.samples.items() if name.startswith(series)],
+        weeks.answers[key],
+    )
+    start, middle, end = (
+        sum(each[at.timestamp()] for each in counters) for at in (PERIOD.before, PERIOD.start, PERIOD.end)
+    )
     assert answer.this == pytest.approx(end - middle, rel=0.02)
     assert answer.before == pytest.approx(middle - start, rel=0.02)
 
@@ -56,6 +62,12 @@ def test_peaks_are_found_where_they_were(weeks: Weeks) -> None:
     at, messages, subscription = peak
     assert (round(messages), subscription) == (149, "gpu-work")
     assert TROUBLE[0] < at <= TROUBLE[1]
+
+
+def test_a_subscription_that_a_changed_filter_gave_another_name_is_waited_on_too(weeks: Weeks) -> None:
+    for key in (Key.BACKLOG, Key.OLDEST):
+        (renamed,) = [line for line in weeks.answers[key].lines if line.name == "gpu-gke-work-1a2b3c"]
+        assert (len(renamed.before), len(renamed.this)) == (0, 7 * 24)
 
 
 def test_utilisation_is_of_the_hours_in_which_machines_ran(weeks: Weeks) -> None:
@@ -122,6 +134,30 @@ def test_without_data_the_page_says_so_for_every_question(
     assert "No job succeeded, as far as the metrics know." in told
     assert "Without data: " in told
     assert "good " not in told
+    assert "bad " not in told, "what nobody has looked at is not broken"
+    assert "Not judged: SweepNotRunning; the page says why." in told
+    assert "SweepNotRunning: not judged, since there is no data of logging_googleapis_com:user_sweep_done" in text
+
+
+def test_a_prometheus_that_came_late_judges_from_then_on(
+    tools: PrometheusTools, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    came, off = PERIOD.end - timedelta(hours=30), PERIOD.end - timedelta(hours=10)
+
+    def sweeps_but_for_an_hour(to: Recorder, at: datetime, load: float, bad: bool) -> None:
+        if not off <= at < off + timedelta(hours=1):
+            sweeps(to, at, load, bad)
+
+    with prometheus(tools, tmp_path, two_weeks(waiting, sweeps_but_for_an_hour, since=came)) as url:
+        (told,) = [each for each in fired(Prometheus(url), rules(), PERIOD) if each.this or each.since]
+        assert main(["--url", url, "--until", PERIOD.end.isoformat(), "--out", str(tmp_path / "review")]) == 0
+    assert (told.name, told.before, told.since) == ("SweepNotRunning", (), came)
+    (episode,) = told.this
+    assert off < episode.start < episode.end < off + timedelta(hours=1, minutes=10)
+    sentences = capsys.readouterr().out
+    assert "bad   SweepNotRunning held once" in sentences
+    assert "note  SweepNotRunning is judged from Sat 21 Nov, 18:00 on: before, its metric has no data." in sentences
+    assert "note  This week is not whole: nothing is known from before Sat 21 Nov, 17–18 h." in sentences
 
 
 def test_a_query_that_is_no_query_is_refused_in_prometheuss_own_words(hub_url: str) -> None:

@@ -63,7 +63,9 @@ Maker = Callable[[Recorder, datetime, float, bool], None]
 def waiting(to: Recorder, at: datetime, load: float, bad: bool) -> None:
     since = (at - TROUBLE[0]).total_seconds() / 3600
     backlog = 3 + 40 * load + (110 * math.sin(math.pi * since / 6) if bad else 0)
-    for name, share in (("gpu-work", 1.0), ("gpu-gke-work", 0.25)):
+    # The cluster's filter changed when the week began, and its subscription's name with it.
+    cluster = "gpu-gke-work-1a2b3c" if at > PERIOD.start else "gpu-gke-work"
+    for name, share in (("gpu-work", 1.0), (cluster, 0.25)):
         labels = {"subscription_id": name}
         to.gauge(
             "pubsub_googleapis_com:subscription_num_undelivered_messages", labels, at, max(0, round(backlog * share))
@@ -102,6 +104,10 @@ def jobs(to: Recorder, at: datetime, load: float, bad: bool) -> None:
     to.count(
         "logging_googleapis_com:user_job_cost_sum", {"monitored_resource": RUN}, at, done * (0.02 if bad else 0.012)
     )
+    to.count("logging_googleapis_com:user_job_cost_sum", {"monitored_resource": FUNCTION}, at, 0.001 if bad else 0.0)
+
+
+def sweeps(to: Recorder, at: datetime, load: float, bad: bool) -> None:
     to.count("logging_googleapis_com:user_sweep_done", {"monitored_resource": FUNCTION}, at, 2)
 
 
@@ -117,13 +123,13 @@ def answers(to: Recorder, at: datetime, load: float, bad: bool) -> None:
     to.count(f"{name}_count", labels, at, requests)
 
 
-ALL: tuple[Maker, ...] = (waiting, queues, gpu, jobs, answers)
+ALL: tuple[Maker, ...] = (waiting, queues, gpu, jobs, sweeps, answers)
 
 
-def two_weeks(*makers: Maker) -> Recorder:
-    """From the beginning of the week before to the end of the one under review."""
+def two_weeks(*makers: Maker, since: datetime = PERIOD.before - timedelta(hours=1)) -> Recorder:
+    """From the beginning of the week before to the end of the one under review, unless it began later."""
     to = Recorder()
-    at = PERIOD.before - timedelta(hours=1)
+    at = since
     while at <= PERIOD.end:
         for make in makers or ALL:
             make(to, at, daytime(at), is_trouble(at))

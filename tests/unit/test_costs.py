@@ -180,7 +180,8 @@ class TestEstimate:
             ({Machine.GPU_JOB: 3600.0}, Machine.GPU_JOB, 1.04652, "gke", 0.791432),
             ({Machine.GKE_POD: 3600.0}, Machine.GKE_POD, 0.791432, "cloud-run", 1.04652),
             ({Machine.CPU_JOB: 3600.0}, Machine.CPU_JOB, 0.3744, "cloud-run", 1.04652),
-            ({Machine.GPU_JOB: 900.0, Machine.GKE_POD: 2700.0}, Machine.GKE_POD, 0.855204, "cloud-run", 1.04652),
+            ({Machine.GPU_JOB: 900.0, Machine.GKE_POD: 2700.0}, Machine.GKE_POD, 0.855204, "mixed", 0.982748),
+            ({Machine.CPU_JOB: 900.0, Machine.GKE_POD: 2700.0}, Machine.GKE_POD, 0.687174, "cloud-run", 1.04652),
         ],
     )
     def test_seconds_times_rates_beside_the_other_route(
@@ -193,6 +194,21 @@ class TestEstimate:
         assert (cost.alternative.route, cost.alternative.amount) == (route, pytest.approx(other, abs=2e-6))
         assert cost.alternative.why.startswith("an estimate: ")
         assert cost.prices_as_of == US.as_of
+
+    def test_the_other_way_of_each_machine_is_told(self) -> None:
+        one = cost_of(job(machine_seconds={Machine.GPU_JOB: 40.0}), US)
+        two = cost_of(job(machine_seconds={Machine.GPU_JOB: 40.0, Machine.GKE_POD: 10.0}), US)
+        assert one is not None
+        assert two is not None
+        assert one.alternative.why.startswith("an estimate: the 40.0 s of gpu-job in a pod on GKE, ")
+        assert two.alternative.why.startswith(one.alternative.why)
+        assert "; the 10.0 s of gke-pod in the GPU Job, " in two.alternative.why
+
+    def test_a_machine_whose_worker_was_lost_before_its_first_beat_has_no_other_way(self) -> None:
+        cost = cost_of(job(machine_seconds={Machine.GPU_JOB: 0.0, Machine.GKE_POD: 10.0}), US)
+        assert cost is not None
+        assert cost.alternative.route == "cloud-run"
+        assert "gpu-job" not in cost.alternative.why
 
     def test_it_says_that_it_is_an_estimate_and_names_what_is_assumed(self) -> None:
         spent = job(machine_seconds={Machine.GPU_JOB: 1.0})

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.api import JobView, view
+from shared.machines import Machine
 from tests.hubctl_jobs import ARTIFACTS, TARIFF, TEXT, a_job, failed, succeeded
 from tests.hubctl_run import hubctl
 from tests.hubctl_server import KEY, Hub
@@ -27,6 +28,15 @@ def test_get_shows_what_the_job_cost_beside_the_other_route(hub: Hub) -> None:
     hub.add(succeeded(a_job()))
     shown = " ".join(hubctl(hub, "get", a_job().job_id).stdout.replace("│", " ").split())
     assert "cost about USD 0.0029 for 10 s of gpu-job; gke would have cost about USD 0.0022" in shown
+
+
+def test_get_names_every_machine_that_worked_on_the_job(hub: Hub) -> None:
+    spent = {Machine.GPU_JOB: 10.0, Machine.GKE_POD: 10.0}
+    hub.add(succeeded(a_job()).model_copy(update={"machine_seconds": spent}))
+    shown = " ".join(hubctl(hub, "get", a_job().job_id).stdout.replace("│", " ").split())
+    assert (
+        "cost about USD 0.0051 for 20 s of gpu-job and gke-pod; other routes would have cost about USD 0.0051" in shown
+    )
 
 
 def test_a_job_whose_cost_is_not_known_shows_none(hub: Hub) -> None:
