@@ -84,6 +84,7 @@ def test_image_context_is_the_workers_shared_and_their_lists() -> None:
         *((name, not name.startswith("build/models/")) for name in STRAY),
         ("build/bench/results.json", True),
         ("workers/gpu/Dockerfile", True),
+        ("workers/sbom.sh", True),
         ("workers/gpu/requirements.txt", False),
         ("requirements-dev.txt", True),
         ("build/models/cpu/vocabulary.txt", False),

@@ -8,9 +8,11 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from deploy.command import Tool
 from shared.resources import declared
 from shared.settings import Settings
 from tests.images.dockerfile import Instruction, context, copied, instructions, stages
@@ -90,6 +92,17 @@ def test_all_images_have_one_python() -> None:
     assert {base.replace("-slim", "") for base in bases} == {"BASE=python:3.11-bookworm"}
     for file in DOCKERFILES.values():
         assert {stage[0][1].split()[0] for stage in stages(file)} == {"${BASE}"}
+
+
+def test_toolbox_has_each_tool_that_deployments_run() -> None:
+    packages = {
+        "gcloud": {"google-cloud-cli"},
+        # On GKE kubectl logs in through its plugin.
+        "kubectl": {"kubectl", "google-cloud-cli-gke-gcloud-auth-plugin"},
+    }
+    assert set(packages) == set(get_args(Tool))
+    [installed] = [rest.split() for word, rest in instructions(TOOLBOX) if word == "RUN" and "install" in rest]
+    assert set().union(*packages.values()) <= set(installed)
 
 
 @pytest.mark.parametrize("worker", WORKERS)
