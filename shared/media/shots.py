@@ -23,8 +23,9 @@ _SIZE: Final = (64, 36)
 #: Frames on each side that say how restless the picture is, and how many times more a cut must differ.
 _NEIGHBOURS: Final = 12
 _TIMES_RESTLESS: Final = 3.0
-#: Frames over which a cut must last: from two before it to one after it.
+#: Frames over which a cut must last, from two before it to one after it, and the share of the change that must be left.
 _LASTING: Final = 3
+_LEFT: Final = 0.5
 
 
 class ShotFinder:
@@ -78,7 +79,7 @@ def cuts(differences: NDArray[np.float32], lasting: NDArray[np.float32], thresho
     present = np.convolve(np.ones(len(differences)), window)[_NEIGHBOURS:-_NEIGHBOURS]
     restless = around / np.maximum(present, 1)
     lasts = np.append(lasting[1:], np.inf)
-    is_cut = (differences > threshold) & (differences > _TIMES_RESTLESS * restless) & (lasts > threshold)
+    is_cut = (differences > threshold) & (differences > _TIMES_RESTLESS * restless) & (lasts > _LEFT * differences)
     return [int(index) for index in np.flatnonzero(is_cut)]
 
 

@@ -16,7 +16,7 @@ _QUIETEST: Final = 0.01 * 2**15
 
 
 def draw(points: NDArray[np.int16], size: tuple[int, int]) -> bytes:
-    """A PNG of this width and height; `points` holds rows of lowest and highest; the loudest is as high as the picture."""
+    """A PNG of this width and height. `points` holds rows of lowest and highest; the loudest fills the picture."""
     width, height = size
     low, high = _columns(points, width)
     middle = height / 2
