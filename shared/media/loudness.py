@@ -25,6 +25,8 @@ _STEP_SECONDS: Final = 0.1
 _WINDOW_SECONDS: Final = 0.4
 #: Quieter blocks do not count (EBU R128's absolute gate), so no recording has this loudness.
 _GATE_LUFS: Final = -70.0
+#: Short-term loudness begins after 3 s; until then, and for some values more, the filter's range means nothing.
+_RANGE_SECONDS: Final = 3.5
 _PREFIX: Final = "lavfi.r128."
 
 
@@ -67,9 +69,10 @@ class LoudnessMeter:
         integrated = self._total("I")
         heard = integrated is not None and integrated > _GATE_LUFS
         peak = self._total("true_peak")
+        seconds = len(self._momentary) * _STEP_SECONDS
         summary = {
             "integrated_lufs": integrated if heard else None,
-            "range_lu": self._total("LRA") if heard else None,
+            "range_lu": self._total("LRA") if heard and seconds >= _RANGE_SECONDS else None,
             "true_peak_dbtp": round(20 * math.log10(peak), 2) if peak else None,
         }
         momentary = [round(value, 1) for value in self._momentary]

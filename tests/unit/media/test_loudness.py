@@ -83,6 +83,12 @@ def test_silence_has_no_loudness(seconds: float, run: Run, tmp_path: Path, out: 
     assert [document[key] for key in ("integrated_lufs", "range_lu", "true_peak_dbtp")] == [None, None, None]
 
 
+def test_a_moment_has_a_loudness_and_no_range(run: Run, tmp_path: Path) -> None:
+    summary = run(make_tones(tmp_path / "tone.wav", [(3.1, -23.0)]), Loudness()).summary["loudness"]
+    assert summary["integrated_lufs"] == pytest.approx(-23.0, abs=0.1)
+    assert summary["range_lu"] is None
+
+
 def test_sound_that_changes_its_format_is_measured_as_one(out: Path) -> None:
     meter = LoudnessMeter(ArtifactFolder(out))
     for frame in [*tones([(10, -20.0)]), *tones([(10, -20.0)], rate=44_100)]:
