@@ -8,10 +8,10 @@ FILE ?=
 MONITORING ?=
 URL ?=
 
-.PHONY: help setup demo up test test-n8n check fmt lock bench review sbom clean
+.PHONY: help setup demo up test test-n8n check fmt lock bench bench-media review sbom clean
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 13
 
 setup: .venv/.ready .cache/.ready ## the virtual environment, pinned dependencies, model and demo recording
 
@@ -57,6 +57,9 @@ fmt: setup ## format and mend what ruff can
 
 bench: setup ## measure; results go to build/bench/*.json
 	@OMP_WAIT_POLICY=passive $(BIN)/python -m bench
+
+bench-media: setup ## measure the media engine alone (BENCH_MEDIA_FILE=path takes another film)
+	@$(BIN)/python -m bench media
 
 review: setup ## the last week as a page with plots, in build/review/ (URL=… of a Prometheus-compatible API)
 	@$(BIN)/python -m monitoring.review --url "$(URL)"

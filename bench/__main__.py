@@ -1,10 +1,10 @@
-"""python -m bench [ingest] [pipeline] [autoscaling]: all when none is named; exit 1 when a promise does not hold."""
+"""python -m bench [ingest] [pipeline] [autoscaling] [media]: all when none is named; exit 1 for a broken promise."""
 
 import sys
 
-from bench import autoscaling, ingest, pipeline
+from bench import autoscaling, ingest, media, pipeline
 
-TARGETS = {"ingest": ingest.main, "pipeline": pipeline.main, "autoscaling": autoscaling.main}
+TARGETS = {"ingest": ingest.main, "pipeline": pipeline.main, "autoscaling": autoscaling.main, "media": media.main}
 
 if __name__ == "__main__":
     chosen = sys.argv[1:] or list(TARGETS)

@@ -19,7 +19,12 @@ from hubctl.live import upload_display
 from hubctl.session import InSentences, Session
 from shared.api import Accepted, JobView, UploadBody
 from shared.job import State
+from shared.operations import BY_NAME
 
+_OPERATIONS_HELP: Final = (
+    f"{', '.join(BY_NAME)}; or JSON with parameters: "
+    """'{"name": "thumbnails", "count": 3}'. Repeatable. A file without any gets its kind's default."""
+)
 _ADDRESS: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
@@ -69,8 +74,7 @@ def submit(
             "--operations",
             "-o",
             metavar="NAMES|JSON",
-            help="probe,transcribe,thumbnails, or JSON with parameters: "
-            """'{"name": "thumbnails", "count": 3}'. Repeatable. A file without any gets its kind's default.""",
+            help=_OPERATIONS_HELP,
         ),
     ] = None,
     webhook: Annotated[str | None, typer.Option(metavar="URL", help="Gets a signed POST at the end.")] = None,

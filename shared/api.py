@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, StringConstraints, Tag
 
 from shared.classify import FileFacts
 from shared.costs import Cost, cost_of
 from shared.job import Failure, Job, Progress, State, WebhookTry
-from shared.operations import Operation, Probe, Thumbnails, Transcribe, each_once
+from shared.operations import BY_NAME, Operation, OperationName, each_once
 from shared.prices import Tariff
 from shared.routing import Destination
-
-OperationName = Literal["probe", "transcribe", "thumbnails"]
-_BY_NAME: Final[Mapping[str, type[Probe | Transcribe | Thumbnails]]] = {
-    "probe": Probe,
-    "transcribe": Transcribe,
-    "thumbnails": Thumbnails,
-}
 
 #: An operation by its bare name, or an object with its name and parameters.
 AskedOperation = Annotated[
@@ -53,7 +45,7 @@ class _Asked(_Body):
 #: JSON's arrays may arrive as lists, which a strict tuple would refuse.
 _Operations = Annotated[
     tuple[AskedOperation, ...],
-    Field(min_length=1, max_length=len(_BY_NAME), strict=False, description="Each at most once."),
+    Field(min_length=1, max_length=len(BY_NAME), strict=False, description="Each at most once."),
     AfterValidator(each_once),
 ]
 
@@ -86,7 +78,7 @@ class UploadMetadata(_Asked):
 
 
 def operations_of(asked: tuple[AskedOperation, ...]) -> tuple[Operation, ...]:
-    return tuple(_BY_NAME[each]() if isinstance(each, str) else each for each in asked)
+    return tuple(BY_NAME[each]() if isinstance(each, str) else each for each in asked)
 
 
 class _Answer(BaseModel):

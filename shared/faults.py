@@ -7,10 +7,10 @@ from typing import Final
 from pydantic import ValidationError
 
 from shared.errors import Fault
+from shared.operations import BY_NAME
 
 #: Names that pydantic puts behind an operation's number for the branches of the union it took.
 _FORMS: Final = frozenset({"bare", "object"})
-_OPERATIONS: Final = frozenset({"probe", "transcribe", "thumbnails"})
 
 Path = tuple[int | str, ...]
 
@@ -33,7 +33,7 @@ def _field(path: Path) -> str:
 def _without_tags(path: Path) -> Path:
     match path:
         case ("operations", int(), form, *inside) if form in _FORMS:
-            is_tagged = bool(inside) and inside[0] in _OPERATIONS
+            is_tagged = bool(inside) and inside[0] in BY_NAME
             return (*path[:2], *inside[is_tagged:])
     return path
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
@@ -62,14 +63,62 @@ class Thumbnails(_Operation):
         return self
 
 
+class Storyboard(_Operation):
+    """Small pictures on one sheet for players' seek bars → storyboard.jpg, storyboard.vtt."""
+
+    name: Literal["storyboard"] = "storyboard"
+    #: How many, evenly spread over the video (one for each second, 100 at most, when left out).
+    count: Annotated[int, Field(ge=1, le=100), _WHOLE] | None = None
+    #: Width of each in pixels; never enlarged.
+    width: Annotated[int, Field(ge=16, le=320), _WHOLE] = 160
+
+
+class Shots(_Operation):
+    """Hard cuts, and the shots between them → shots.json."""
+
+    name: Literal["shots"] = "shots"
+    #: How much a cut must change the picture: mean difference of luma, of 255.
+    threshold: Annotated[float, Field(ge=1, le=255)] = 12.0
+
+
+class Loudness(_Operation):
+    """EBU R128: integrated loudness, range, true peak, momentary curve → loudness.json."""
+
+    name: Literal["loudness"] = "loudness"
+
+
+class Waveform(_Operation):
+    """The shape of the sound → waveform.json as audiowaveform writes it, waveform.png."""
+
+    name: Literal["waveform"] = "waveform"
+    #: Points for each second in waveform.json.
+    pixels_per_second: Annotated[int, Field(ge=1, le=100), _WHOLE] = 20
+    #: Of the picture, in pixels.
+    width: Annotated[int, Field(ge=16, le=4096), _WHOLE] = 1800
+    height: Annotated[int, Field(ge=16, le=1024), _WHOLE] = 280
+
+
+AnyOperation = Probe | Transcribe | Thumbnails | Storyboard | Shots | Loudness | Waveform
+OperationName = Literal["probe", "transcribe", "thumbnails", "storyboard", "shots", "loudness", "waveform"]
+
+#: All operations there are.
+BY_NAME: Final[Mapping[OperationName, type[AnyOperation]]] = {
+    "probe": Probe,
+    "transcribe": Transcribe,
+    "thumbnails": Thumbnails,
+    "storyboard": Storyboard,
+    "shots": Shots,
+    "loudness": Loudness,
+    "waveform": Waveform,
+}
+
+
 def _from_name(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
 #: An operation by its bare name ("probe"), or an object with its name and parameters.
-Operation = Annotated[
-    Annotated[Probe | Transcribe | Thumbnails, Field(discriminator="name")], BeforeValidator(_from_name)
-]
+Operation = Annotated[Annotated[AnyOperation, Field(discriminator="name")], BeforeValidator(_from_name)]
 
 
 def each_once(operations: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from shared.api import Accepted, JobBody, JobPage, JobView, Problem, UploadBody, UploadTicket
 from shared.job import State
-from shared.operations import Probe, Thumbnails, Transcribe
+from shared.operations import BY_NAME, Thumbnails
 
 _BODIES: Final[tuple[type[BaseModel], ...]] = (JobBody, UploadBody)
 _ANSWERS: Final[tuple[type[BaseModel], ...]] = (Accepted, JobPage, JobView, Problem, UploadTicket)
@@ -53,7 +53,7 @@ def _schemas() -> dict[str, Any]:
     _, answers = models_json_schema([(model, "serialization") for model in _ANSWERS], ref_template=_REF)
     # Operations are in both: callers may leave defaults out, so the bodies' schemas are the wider ones.
     schemas: dict[str, Any] = {**answers["$defs"], **bodies["$defs"]}
-    for operation in (Probe, Transcribe, Thumbnails):
+    for operation in BY_NAME.values():
         # A default for us; for callers it is what tells an operation from the others.
         schemas[operation.__name__]["required"] = ["name"]
     schemas[Thumbnails.__name__]["not"] = {

@@ -11,17 +11,31 @@ from typing import Final
 
 import av
 from av import FFmpegError
-from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 
 from shared.errors import ProcessingFailed
-from shared.media.container import as_failure, best_video, open_media, seconds, start_seconds
+from shared.media.container import best_video, open_media, start_seconds
+from shared.media.decoding import Track, decode
+from shared.media.sinks import VideoSink
 
 #: Decoding this far on costs less than a seek, seconds.
 _NEAR: Final = 2.0
 #: Where a seek lands too late (no usable keyframe there), try this much earlier, seconds.
 _STEPS_BACK: Final = (0.0, 5.0, 30.0)
+
+
+def seek_pictures(source: Path, sink: VideoSink, progress: Callable[[float], None]) -> None:
+    """Feed a sink that wants pictures at a few moments, as decoded; `progress` gets the fraction done at every packet.
+
+    Raises ProcessingFailed (`no_video_stream`, `undecodable`).
+    """
+    done = 0.0
+    moments = sink.needs.moments or ()
+    with FrameReader(source, lambda: progress(done)) as reader:
+        for count, moment in enumerate(moments):
+            done = count / len(moments)
+            sink.add(reader.near(moment) if sink.needs.keyframes else reader.at(moment), moment)
+    sink.finish()
 
 
 class FrameReader:
@@ -31,12 +45,11 @@ class FrameReader:
     """
 
     def __init__(self, source: Path, tick: Callable[[], None]) -> None:
-        """`tick` is called for every frame decoded; what it raises ends the search."""
+        """`tick` is called for every packet read; what it raises ends the search."""
         self._source = source
         self._tick = tick
         self._files = ExitStack()
         self._seeks = True
-        self._error: FFmpegError | None = None
 
     def __enter__(self) -> FrameReader:
         self._open()
@@ -47,23 +60,6 @@ class FrameReader:
     ) -> None:
         self._files.close()
 
-    @property
-    def stream(self) -> VideoStream:
-        """The video stream that is read."""
-        return self._stream
-
-    @property
-    def container(self) -> InputContainer:
-        """The open file."""
-        return self._container
-
-    def span(self, length: float) -> tuple[float, float]:
-        """Where the video begins and ends, seconds; it may be shorter than the file, whose `length` bounds it."""
-        start = max((seconds(self._stream.start_time, self._stream.time_base) or self._origin) - self._origin, 0.0)
-        lasts = seconds(self._stream.duration, self._stream.time_base)
-        end = min(start + lasts, length) if lasts else length
-        return (start, end) if start < end else (0.0, length)
-
     def at(self, moment: float) -> VideoFrame:
         """The frame shown at this time: the first one before the start, the last one after the end."""
         if self._should_seek(moment):
@@ -72,10 +68,17 @@ class FrameReader:
             self._open()
         self._decode_to(moment)
         if self._shown is None:
-            if self._error is not None:
-                raise as_failure("decoding the video", self._error) from self._error
-            raise ProcessingFailed("the video stream holds no picture that can be decoded", code="undecodable")
+            self._track.judge_pictures()
+            raise ProcessingFailed("the video shows no picture at this time", code="undecodable")
         return self._shown[1]
+
+    def near(self, moment: float) -> VideoFrame:
+        """The last keyframe before this time where the file can be sought in, else the frame shown: less to decode."""
+        if self._seeks and moment > _NEAR:
+            self._seek(moment)
+            if self._seeks and self._shown is not None:
+                return self._shown[1]
+        return self.at(moment)
 
     def _open(self) -> None:
         self._files.close()
@@ -84,7 +87,7 @@ class FrameReader:
         if stream is None:
             raise ProcessingFailed("the file has no video stream", code="no_video_stream")
         stream.thread_type = "AUTO"
-        self._stream = stream
+        self._stream, self._track = stream, Track(stream)
         self._origin = start_seconds(self._container)
         self._forget()
 
@@ -133,29 +136,8 @@ class FrameReader:
         """Frames with their times, from here to the end; what the decoder refuses is passed over."""
         moment = 0.0
         step = float(1 / self._stream.average_rate) if self._stream.average_rate else 0.04
-        for frame in self._decoded():
-            self._tick()
+        for _, frame in decode(self._container, [self._track], self._tick):
+            assert isinstance(frame, VideoFrame)  # noqa: S101
             moment = frame.time - self._origin if frame.time is not None else moment
             yield moment, frame
             moment += step
-
-    def _decoded(self) -> Iterator[VideoFrame]:
-        packets = self._container.demux(self._stream)
-        while True:
-            try:
-                packet = next(packets, None)
-            except FFmpegError as error:
-                self._error = error
-                packet = None
-            try:
-                frames = packet.decode() if packet is not None else self._stream.decode(None)
-            except av.error.EOFError:  # the demuxer's last packet has flushed the decoder already
-                return
-            except FFmpegError as error:
-                self._error = error
-                if isinstance(error, MemoryError):
-                    raise as_failure("decoding the video", error) from error
-                frames = []
-            yield from frames
-            if packet is None:
-                return

@@ -14,6 +14,8 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace
 from PIL import Image
 
+from shared.media.shrinker import Shrinker
+
 _JPEG_QUALITY: Final = 85
 _MATRIX: Final = struct.Struct("=9i")
 _UNSPECIFIED: Final = 2  # AVCOL_SPC_UNSPECIFIED
@@ -61,21 +63,35 @@ def display_size(width: int, height: int, aspect: Fraction | None, turned: Orien
     return (height, width) if turned.swaps_sides else (width, height)
 
 
-def thumbnail(frame: VideoFrame, aspect: Fraction | None, longest_width: int) -> Image.Image:
-    """The frame as shown, at most this wide, never enlarged, with even sides.
+class Painter:
+    """Makes pictures from the frames of one video."""
 
-    `aspect` is the pixels' own (sample aspect ratio); transparent parts become white.
-    """
-    turned = orientation(frame)
-    shown = display_size(frame.width, frame.height, aspect, turned)
-    scale = min(longest_width / shown[0], 1.0)
-    width, height = (max(int(side * scale + 0.5) // 2 * 2, 2) for side in shown)
-    size = (height, width) if turned.swaps_sides else (width, height)
-    picture = _to_rgb(frame, size)
-    if turned.is_mirrored:
-        picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    turn = _TURNS.get(turned.rotation)
-    return picture if turn is None else picture.transpose(turn)
+    def __init__(self, aspect: Fraction | None) -> None:
+        """`aspect` is the pixels' own (sample aspect ratio)."""
+        self._aspect = aspect
+        self._shrinker = Shrinker()
+
+    def paint(self, frame: VideoFrame, widest: int, highest: int | None = None) -> Image.Image:
+        """The frame as shown, at most this wide and high, never enlarged, with even sides, transparent parts white."""
+        turned = orientation(frame)
+        shown = display_size(frame.width, frame.height, self._aspect, turned)
+        scale = min(widest / shown[0], (highest or shown[1]) / shown[1], 1.0)
+        width, height = (max(int(side * scale + 0.5) // 2 * 2, 2) for side in shown)
+        picture = self._to_rgb(frame, (height, width) if turned.swaps_sides else (width, height))
+        if turned.is_mirrored:
+            picture = picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        turn = _TURNS.get(turned.rotation)
+        return picture if turn is None else picture.transpose(turn)
+
+    def _to_rgb(self, frame: VideoFrame, size: tuple[int, int]) -> Image.Image:
+        has_alpha = any(component.is_alpha for component in frame.format.components) or frame.format.name == "pal8"
+        scaled = self._shrinker.shrink(
+            frame, size, "rgba" if has_alpha else "rgb24", src_colorspace=_colorspace(frame), interpolation="BICUBIC"
+        )
+        picture = Image.fromarray(scaled.to_ndarray())
+        if not has_alpha:
+            return picture
+        return Image.alpha_composite(Image.new("RGBA", size, "white"), picture).convert("RGB")
 
 
 def jpeg(picture: Image.Image) -> bytes:
@@ -83,17 +99,6 @@ def jpeg(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=_JPEG_QUALITY)
     return buffer.getvalue()
-
-
-def _to_rgb(frame: VideoFrame, size: tuple[int, int]) -> Image.Image:
-    has_alpha = any(component.is_alpha for component in frame.format.components) or frame.format.name == "pal8"
-    scaled = frame.reformat(
-        *size, format="rgba" if has_alpha else "rgb24", src_colorspace=_colorspace(frame), interpolation="BICUBIC"
-    )
-    picture = Image.fromarray(scaled.to_ndarray())
-    if not has_alpha:
-        return picture
-    return Image.alpha_composite(Image.new("RGBA", size, "white"), picture).convert("RGB")
 
 
 def _colorspace(frame: VideoFrame) -> Colorspace | None:

@@ -3,45 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from av import FFmpegError
 
-from shared.errors import JobError, ProcessingFailed, ResourceExhausted
-from shared.media import thumbnails, transcribe
+from shared.errors import JobError, ResourceExhausted
+from shared.media import transcribe
 from shared.media.artifacts import ArtifactFolder
-from shared.media.audio import decode_audio
 from shared.media.completeness import require_whole
-from shared.media.container import as_failure, best_audio, best_video, duration_seconds, is_image, open_media
+from shared.media.container import as_failure, duration_seconds, is_image, open_media
+from shared.media.facts import look
 from shared.media.model import SpeechModel
+from shared.media.plan import Plan, unfit
 from shared.media.probe import probe
 from shared.media.progress import Progress
-from shared.operations import Operation, Probe, Thumbnails, Transcribe
+from shared.operations import Operation, Transcribe
 from shared.processor import Report, Result
 
-#: Stages in order, with their shares of the work, roughly as measured on a CPU.
-_CHECK: Final = {"check": 2.0}
-_STAGES: Final = {
-    "probe": {"probe": 1.0},
-    "transcribe": {"decode": 10.0, "transcribe": 75.0},
-    "thumbnails": {"thumbnails": 12.0},
-}
-
-
-@dataclass(slots=True)
-class _Run:
-    """One file's state between its operations."""
-
-    source: Path
-    folder: ArtifactFolder
-    progress: Progress
-    length: float
-    summary: dict[str, Any] = field(default_factory=dict)
-    warnings: list[str] = field(default_factory=list)
-    device: str = "cpu"
+#: Percent of a job that go to the check.
+_CHECK_PERCENT: Final = 2.0
+#: What the other stages take, roughly as measured on a CPU.
+_SOUND, _PICTURES, _SEEKING, _TRANSCRIBING, _WRITING = 10.0, 40.0, 12.0, 75.0, 1.0
 
 
 class MediaProcessor:
@@ -85,78 +69,58 @@ class MediaProcessor:
     def _process(
         self, source: Path, operations: Sequence[Operation], folder: ArtifactFolder, *, explicit: bool, report: Report
     ) -> Result:
-        unfit = _unfit(source)
-        fit = [operation for operation in operations if operation.name not in unfit]
-        if len(fit) < len(operations) and (explicit or not fit):
-            raise next(unfit[operation.name] for operation in operations if operation.name in unfit)
+        facts = look(source)
+        reasons = unfit(operations, facts)
+        fit = [operation for operation in operations if operation.name not in reasons]
+        if reasons and (explicit or not fit):
+            raise next(iter(reasons.values()))
         for operation in fit:
             if isinstance(operation, Transcribe):
                 transcribe.check_language(operation, self._model.get())
 
-        stages = dict(_CHECK)
-        for operation in fit:
-            stages |= _STAGES[operation.name]
-        progress = Progress(report, stages)
-        run = _Run(source, folder, progress, length=require_whole(source, partial(progress.at, "check")))
+        check = Progress(report, {"check": _CHECK_PERCENT, "rest": 100.0 - _CHECK_PERCENT})
+        length = require_whole(source, partial(check.at, "check"))
+        plan = Plan.of(fit, facts, length, folder)
+        progress = Progress(report, _stages(plan, fit), start=_CHECK_PERCENT)
+        summary: dict[str, Any] = {operation.name: {} for operation in operations}
+        if "probe" in summary:
+            progress.at("probe", 0.0)
+            summary["probe"] = probe(source, length)
+            folder.write_json("probe.json", summary["probe"])
+        warnings = [*plan.decode(source, partial(progress.at, "decode"))]
         for operation in operations:
-            if operation.name in unfit:
-                reason = unfit[operation.name].message
-                run.summary[operation.name] = {"skipped": reason}
-                run.warnings.append(f"{operation.name} was left out: {reason}")
-            else:
-                self._do(operation, run)
-        folder.write_json("result.json", {"summary": run.summary, "warnings": run.warnings})
-        seconds = None if _is_image(source) else round(run.length, 3)
-        return Result(folder.written, run.summary, tuple(run.warnings), seconds, run.device)
+            if operation.name in reasons:
+                reason = reasons[operation.name].message
+                summary[operation.name] = {"skipped": reason}
+                warnings.append(f"{operation.name} was left out: {reason}")
+            elif operation.name != "probe":
+                summary[operation.name], found = self._finish(operation, plan, source, folder, progress)
+                warnings += found
+        folder.write_json("result.json", {"summary": summary, "warnings": warnings})
+        seconds = None if facts.is_image else round(length, 3)
+        device = self._model.device if any(isinstance(operation, Transcribe) for operation in fit) else "cpu"
+        return Result(folder.written, summary, tuple(warnings), seconds, device)
 
-    def _do(self, operation: Operation, run: _Run) -> None:
-        match operation:
-            case Probe():
-                _do_probe(run)
-            case Transcribe():
-                self._do_transcribe(operation, run)
-            case Thumbnails():
-                _do_thumbnails(operation, run)
-
-    def _do_transcribe(self, operation: Transcribe, run: _Run) -> None:
-        audio = decode_audio(run.source, partial(run.progress.at, "decode"))
-        run.warnings += audio.warnings
-        run.progress.at("transcribe", 0.0)
-        transcript = transcribe.transcribe(audio, operation, self._model, partial(run.progress.at, "transcribe"))
-        run.summary[operation.name] = transcribe.write(transcript, operation, run.folder)
-        run.device = self._model.device
+    def _finish(
+        self, operation: Operation, plan: Plan, source: Path, folder: ArtifactFolder, progress: Progress
+    ) -> tuple[dict[str, Any], list[str]]:
+        """Make what an operation is to make of what it heard and saw; answers its summary and warnings."""
+        at = partial(progress.at, operation.name)
+        at(0.0)
+        if isinstance(operation, Transcribe) and plan.recording is not None:
+            transcript = transcribe.transcribe(plan.recording.audio(), operation, self._model, at)
+            return transcribe.write(transcript, operation, folder), []
+        return plan.finish(operation.name, source, at)
 
 
-def _do_probe(run: _Run) -> None:
-    run.progress.at("probe", 0.0)
-    facts = probe(run.source, run.length)
-    run.folder.write_json("probe.json", facts)
-    run.summary["probe"] = facts
-
-
-def _do_thumbnails(operation: Thumbnails, run: _Run) -> None:
-    made = thumbnails.make(run.source, operation, run.length, run.folder, partial(run.progress.at, "thumbnails"))
-    run.warnings += made.warnings
-    run.summary[operation.name] = {
-        "count": len(made.names),
-        "names": list(made.names),
-        "seconds": list(made.seconds),
-        "width": made.width,
-        "height": made.height,
-    }
-
-
-def _unfit(source: Path) -> dict[str, ProcessingFailed]:
-    """Operations that this file is not fit for, each with the reason."""
-    with open_media(source) as container:
-        reasons = {}
-        if best_audio(container) is None:
-            reasons["transcribe"] = ProcessingFailed("the file has no audio stream", code="no_audio_stream")
-        if best_video(container) is None:
-            reasons["thumbnails"] = ProcessingFailed("the file has no video stream", code="no_video_stream")
-        return reasons
-
-
-def _is_image(source: Path) -> bool:
-    with open_media(source) as container:
-        return is_image(container)
+def _stages(plan: Plan, operations: Sequence[Operation]) -> dict[str, float]:
+    stages = {}
+    if any(operation.name == "probe" for operation in operations):
+        stages["probe"] = _WRITING
+    stages["decode"] = (_SOUND if plan.hearing else 0.0) + (_PICTURES if plan.seeing else 0.0)
+    for operation in operations:
+        if operation.name in plan.sought:
+            stages[operation.name] = _SEEKING
+        elif operation.name != "probe":
+            stages[operation.name] = _TRANSCRIBING if isinstance(operation, Transcribe) else _WRITING
+    return stages

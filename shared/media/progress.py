@@ -14,16 +14,16 @@ _MIN_SECONDS: Final = 0.25
 class Progress:
     """Turns a stage's own fraction into a percentage of the whole that never goes back."""
 
-    def __init__(self, report: Report, weights: Mapping[str, float]) -> None:
-        """`weights` holds each stage, in order, with its share of the work in any unit."""
+    def __init__(self, report: Report, weights: Mapping[str, float], *, start: float = 0.0) -> None:
+        """`weights` holds each stage, in order, with its share of the work in any unit; `start` percent are done."""
         self._report = report
-        total = sum(weights.values()) or 1.0
+        unit = (100.0 - start) / (sum(weights.values()) or 1.0)
         self._spans: dict[str, tuple[float, float]] = {}
-        done = 0.0
+        done = start
         for stage, weight in weights.items():
-            self._spans[stage] = (100 * done / total, 100 * weight / total)
-            done += weight
-        self._percent = 0.0
+            self._spans[stage] = (done, unit * weight)
+            done += unit * weight
+        self._percent = start
         self._stage = ""
         self._reported_at = float("-inf")
 

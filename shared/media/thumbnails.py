@@ -2,69 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
+
+from av.video.frame import VideoFrame
 
 from shared.media.artifacts import ArtifactFolder
-from shared.media.container import is_image
-from shared.media.frames import FrameReader
-from shared.media.pictures import jpeg, thumbnail
+from shared.media.facts import VideoFacts
+from shared.media.pictures import Painter, jpeg
+from shared.media.sinks import Pictures
 from shared.operations import Thumbnails
 
 _DEFAULT_COUNT: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
-    """The pictures written, in the order asked for."""
+class ThumbnailMaker:
+    """A video sink that writes each picture as it comes."""
 
-    names: tuple[str, ...]
-    #: Seconds from the start of the file.
-    seconds: tuple[float, ...]
-    width: int
-    height: int
-    warnings: tuple[str, ...]
+    def __init__(
+        self, operation: Thumbnails, video: VideoFacts, length: float, folder: ArtifactFolder, *, is_image: bool
+    ) -> None:
+        """`length` is the file's, in seconds; of an image there is one picture."""
+        self._width, self._length, self._folder = operation.width, length, folder
+        self._painter = Painter(video.aspect)
+        #: In the order asked for, which is that of the names.
+        self._moments = (0.0,) if is_image else moments(operation, video.span(length))
+        self.needs = Pictures(moments=tuple(sorted(set(self._moments))))
+        self._size = (0, 0)
+
+    def add(self, frame: VideoFrame, moment: float) -> None:
+        picture = self._painter.paint(frame, self._width)
+        data = jpeg(picture)
+        for index, asked in enumerate(self._moments):
+            if asked == moment:
+                self._folder.write_bytes(_name(index), data, "image/jpeg")
+        self._size = picture.size
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        late = sum(moment > self._length for moment in self._moments)
+        if not late:
+            return ()
+        asked = len(self._moments)
+        return (f"{late} of {asked} thumbnails lie after the end ({self._length:.2f} s) and show the last picture",)
+
+    def write(self) -> dict[str, Any]:
+        """The pictures are written already; answers the summary."""
+        return {
+            "count": len(self._moments),
+            "names": [_name(index) for index in range(len(self._moments))],
+            "seconds": [round(moment, 3) for moment in self._moments],
+            "width": self._size[0],
+            "height": self._size[1],
+        }
 
 
-def make(
-    source: Path, operation: Thumbnails, length: float, folder: ArtifactFolder, progress: Callable[[float], None]
-) -> Made:
-    """Write the pictures. `length` is the file's, in seconds; `progress` gets the fraction done, at every frame.
-
-    Raises ProcessingFailed (`no_video_stream`, `undecodable`).
-    """
-    done = 0.0
-    with FrameReader(source, lambda: progress(done)) as reader:
-        moments = _moments(reader, operation, length)
-        size = (0, 0)
-        # In rising order, which reads the file once; named in the order asked for.
-        for count, index in enumerate(sorted(range(len(moments)), key=moments.__getitem__)):
-            done = count / len(moments)
-            picture = thumbnail(reader.at(moments[index]), reader.stream.sample_aspect_ratio, operation.width)
-            folder.write_bytes(_name(index), jpeg(picture), "image/jpeg")
-            size = picture.size
-    names = tuple(map(_name, range(len(moments))))
-    return Made(names, tuple(round(moment, 3) for moment in moments), *size, warnings=_warnings(moments, length))
-
-
-def _moments(reader: FrameReader, operation: Thumbnails, length: float) -> Sequence[float]:
-    if is_image(reader.container):
-        return (0.0,)
+def moments(operation: Thumbnails, span: tuple[float, float]) -> Sequence[float]:
+    """The times asked for: given ones, or the middle of equal parts of the video's span."""
     if operation.seconds is not None:
         return operation.seconds
     count = operation.count or _DEFAULT_COUNT
-    start, end = reader.span(length)
+    start, end = span
     return [start + (end - start) * (index + 0.5) / count for index in range(count)]
 
 
 def _name(index: int) -> str:
     return f"thumbnails/{index + 1:04}.jpg"
-
-
-def _warnings(moments: Sequence[float], length: float) -> tuple[str, ...]:
-    late = sum(moment > length for moment in moments)
-    if not late:
-        return ()
-    return (f"{late} of {len(moments)} thumbnails lie after the end ({length:.2f} s) and show the last picture",)

@@ -17,6 +17,7 @@ BODY: dict[str, Any] = {"source": "gs://uploads/a.mp4", "operations": ["probe"]}
         ({"operations": ["dance"]}, "operations.0"),
         ({"operations": [{"name": "dance"}]}, "operations.0"),
         ({"operations": [{"name": "thumbnails", "count": 0}]}, "operations.0.count"),
+        ({"operations": [{"name": "waveform", "width": 0}]}, "operations.0.width"),
         ({"operations": [{"name": "probe", "probe": 1}]}, "operations.0.probe"),
         ({"operations": [{"name": "probe", "object": 1}]}, "operations.0.object"),
         ({"operations": 7}, "operations"),

@@ -18,7 +18,7 @@ NO_GKE = RoutingRules(gpu_file_types=GPU_TYPES, gke_enabled=False, max_gpu_execu
 ONE_SLOT = RoutingRules(gpu_file_types=GPU_TYPES, gke_enabled=True, max_gpu_executions=1)
 
 GPU, GKE, CPU = Destination.GPU, Destination.GKE, Destination.CPU
-TRANSCRIBE, LIGHT = ("transcribe",), ("probe", "thumbnails")
+TRANSCRIBE, LIGHT = ("transcribe",), ("probe", "thumbnails", "storyboard", "shots", "loudness", "waveform")
 
 
 def facts_of(file_type: str) -> FileFacts:

@@ -1,0 +1,73 @@
+"""Which of the decoded pictures a sink gets: every one, or those shown at its moments."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from av.video.frame import VideoFrame
+
+from shared.media.shrinker import Shrinker
+from shared.media.sinks import Pictures, VideoSink
+
+#: To shrink a picture to a fraction, the quickest way does.
+_QUICK: Final = "FAST_BILINEAR"
+
+
+class Feed(Protocol):
+    def add(self, frame: VideoFrame, moment: float) -> None:
+        """The next decoded picture and its time in seconds."""
+
+    def finish(self) -> None:
+        """There is no more."""
+
+
+def feeds(sinks: Sequence[VideoSink]) -> list[Feed]:
+    """One feed for each way of wanting pictures: sinks that want the same share it."""
+    alike: dict[Pictures, list[VideoSink]] = {}
+    for sink in sinks:
+        alike.setdefault(sink.needs, []).append(sink)
+    return [
+        _EveryPicture(needs, each) if needs.moments is None else _PicturesShown(needs, each, needs.moments)
+        for needs, each in alike.items()
+    ]
+
+
+class _EveryPicture:
+    def __init__(self, needs: Pictures, sinks: Sequence[VideoSink]) -> None:
+        self._needs = needs
+        self._sinks = sinks
+        self._shrinker = Shrinker()
+
+    def add(self, frame: VideoFrame, moment: float) -> None:
+        if self._needs.size is not None:
+            frame = self._shrinker.shrink(frame, self._needs.size, self._needs.pixels, interpolation=_QUICK)
+        for sink in self._sinks:
+            sink.add(frame, moment)
+
+    def finish(self) -> None:
+        for sink in self._sinks:
+            sink.finish()
+
+
+class _PicturesShown(_EveryPicture):
+    """At each moment the last picture that has begun: the first one before the start, the last one after the end."""
+
+    def __init__(self, needs: Pictures, sinks: Sequence[VideoSink], moments: Sequence[float]) -> None:
+        super().__init__(needs, sinks)
+        self._moments = deque(moments)
+        self._shown: VideoFrame | None = None
+
+    def add(self, frame: VideoFrame, moment: float) -> None:
+        self._show(self._shown or frame, before=moment)
+        self._shown = frame
+
+    def finish(self) -> None:
+        if self._shown is not None:
+            self._show(self._shown, before=float("inf"))
+        super().finish()
+
+    def _show(self, frame: VideoFrame, *, before: float) -> None:
+        while self._moments and self._moments[0] < before:
+            super().add(frame, self._moments.popleft())

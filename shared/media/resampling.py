@@ -1,0 +1,64 @@
+"""Sound of any format, or of several in turn, as one format without holes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.layout import AudioLayout
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+#: Silence is made in pieces, so that a long hole needs no memory.
+_PIECE_SECONDS: Final = 10
+
+
+class Resampled:
+    """An audio sink that hands on what it hears in one format, with silence in the holes."""
+
+    def __init__(self, sample_format: str, layout: str | AudioLayout, rate: int, take: Callable[[AudioFrame], None]):
+        """`take` gets every piece: its sample n, counted from the first, stands n / rate seconds after the start."""
+        self._format, self._layout, self._rate = sample_format, layout, rate
+        self._take = take
+        self._resampler: AudioResampler | None = None
+        self._shape: tuple[str, str, int] | None = None
+        self._samples = 0
+
+    def add(self, frame: AudioFrame) -> None:
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or shape != self._shape:
+            self.finish()
+            self._resampler, self._shape = AudioResampler(self._format, self._layout, self._rate), shape
+        self._hand_on(self._resampler.resample(frame))
+
+    def fill(self, until: float) -> None:
+        self.finish()
+        missing = round(until * self._rate) - self._samples
+        while missing > 0:
+            piece = min(missing, _PIECE_SECONDS * self._rate)
+            self._hand_on([self._silence(piece)])
+            missing -= piece
+
+    def finish(self) -> None:
+        if self._resampler is not None:
+            self._hand_on(self._resampler.resample(None))
+            self._resampler, self._shape = None, None
+
+    def _silence(self, samples: int) -> AudioFrame:
+        frame = AudioFrame(self._format, self._layout, samples)
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        frame.sample_rate = self._rate
+        return frame
+
+    def _hand_on(self, frames: list[AudioFrame]) -> None:
+        for frame in frames:
+            self._samples += frame.samples
+            self._take(frame)
+
+
+def samples(frame: AudioFrame) -> NDArray[np.int16]:
+    """A frame of 16-bit mono as numbers."""
+    return np.frombuffer(memoryview(frame.planes[0]), np.int16, count=frame.samples)

@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from shared.operations import BY_NAME, GPU_OPERATIONS, Operation, OperationName
+
+READ = TypeAdapter(Operation)
+GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
+SECTIONS = {part.split("`")[1]: part for part in GUIDE.split("\n## ")[1:]}
+
+
+def test_each_operation_is_listed_under_its_own_name() -> None:
+    assert set(BY_NAME) == set(get_args(OperationName))
+    assert [operation().name for operation in BY_NAME.values()] == list(BY_NAME)
+    assert set(BY_NAME) >= GPU_OPERATIONS
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_a_bare_name_means_all_defaults(name: OperationName) -> None:
+    assert READ.validate_python(name) == READ.validate_python({"name": name}) == BY_NAME[name]()
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_the_guide_has_each_operation_with_all_its_parameters(name: OperationName) -> None:
+    for parameter in set(BY_NAME[name].model_fields) - {"name"}:
+        assert f"`{parameter}`" in SECTIONS[name]
+
+
+@pytest.mark.parametrize("example", re.findall(r"```json\n(.+?)\n```", GUIDE))
+def test_examples_of_the_guide_are_valid(example: str) -> None:
+    read = json.loads(example)
+    for operation in read.get("operations", [read]):
+        READ.validate_python(operation)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "storyboard", "count": 101},
+        {"name": "storyboard", "width": 321},
+        {"name": "storyboard", "count": 2.5},
+        {"name": "shots", "threshold": 0.5},
+        {"name": "shots", "threshold": "12"},
+        {"name": "loudness", "target": -23},
+        {"name": "waveform", "pixels_per_second": 0},
+        {"name": "waveform", "height": 1025},
+        {"name": "waveform", "width": True},
+    ],
+    ids=json.dumps,
+)
+def test_parameters_out_of_bounds_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        READ.validate_python(wrong)
