@@ -16,8 +16,8 @@ _MARGIN: Final = 0.9
 _FRESH_SECONDS: Final = 60.0
 #: Before the platform's own end: enough to record why.
 _LAST_SECONDS: Final = 15.0
-#: Operations that go through the whole recording; the others look at a few places of it.
-_LISTENING: Final = frozenset({"transcribe"})
+#: Operations that look at a few places of a recording; the others go through all of it.
+_GLANCING: Final = frozenset({"probe", "thumbnails"})
 #: A measured factor is taken with a reserve, and only from recordings long enough to tell, in seconds.
 _RESERVE, _TELLING_SECONDS = 1.25, 30.0
 
@@ -73,17 +73,25 @@ NO_LIMIT: Final = TimeLimit(None, 0.0, is_fresh=False)
 
 
 class Pace:
-    """Processing time over media time: assumed at first, then what this process measured."""
+    """Processing time over media time, for each set of operations: assumed at first, then what was measured."""
 
     def __init__(self, assumed: float) -> None:
-        self._factor = assumed
+        self._assumed = assumed
+        self._measured: dict[frozenset[str], float] = {}
 
     def needs(self, media_seconds: float | None, operations: Sequence[Operation]) -> float:
         """Seconds that the operations are likely to take; 0 when that is not known."""
-        is_listening = any(operation.name in _LISTENING for operation in operations)
-        return media_seconds * self._factor if media_seconds and is_listening else 0.0
+        thorough = _thorough(operations)
+        if not media_seconds or not thorough:
+            return 0.0
+        return media_seconds * self._measured.get(thorough, self._assumed)
 
     def learn(self, media_seconds: float | None, seconds: float, operations: Sequence[Operation]) -> None:
         """Note how long it took."""
-        if media_seconds and media_seconds >= _TELLING_SECONDS and self.needs(media_seconds, operations):
-            self._factor = _RESERVE * seconds / media_seconds
+        thorough = _thorough(operations)
+        if media_seconds and media_seconds >= _TELLING_SECONDS and thorough:
+            self._measured[thorough] = _RESERVE * seconds / media_seconds
+
+
+def _thorough(operations: Sequence[Operation]) -> frozenset[str]:
+    return frozenset(operation.name for operation in operations) - _GLANCING
