@@ -108,24 +108,34 @@ def budget(target: Target, live: Live) -> list[Command]:
     """A month's, for this project; none without --billing-account and --budget."""
     if not (target.billing_account and target.budget):
         return []
-    name = f"{APP} {target.env} {target.project}"
-    found = next((each for each in live.lists.get("budgets", ()) if each.get("displayName") == name), None)
     amount = str(target.budget)
-    if found is None:
+    found = our_budgets(target, live)
+    if not found:
         return [
             target.gcloud(
                 "billing", "budgets", "create",
                 about=amount,
                 billing_account=target.billing_account,
-                display_name=name,
+                display_name=_budget_name(target),
                 budget_amount=amount,
                 filter_projects=f"projects/{target.project}",
                 threshold_rule=tuple(f"percent={share}" for share in _BUDGET_SHARES),
             )
         ]  # fmt: skip
-    if found.get("amount", {}).get("specifiedAmount", {}).get("units") != amount:
-        return [target.gcloud("billing", "budgets", "update", found["name"], budget_amount=amount)]
-    return []
+    return [
+        target.gcloud("billing", "budgets", "update", each["name"], budget_amount=amount)
+        for each in found
+        if each.get("amount", {}).get("specifiedAmount", {}).get("units") != amount
+    ]
+
+
+def our_budgets(target: Target, live: Live) -> list[Json]:
+    """Known only with --billing-account."""
+    return [each for each in live.lists.get("budgets", ()) if each.get("displayName") == _budget_name(target)]
+
+
+def _budget_name(target: Target) -> str:
+    return f"{APP} {target.env} {target.project}"
 
 
 def _ours(live: Live, kind: str, field: str) -> Iterator[Json]:

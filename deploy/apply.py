@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from functools import partial
 from threading import Event, Lock
-from typing import Final, TextIO
+from typing import Final, TextIO, TypeVar
 
 from deploy.command import Command, Phase, Plan
 from deploy.faults import CannotDeploy, NotSettledYet
 from deploy.gcloud import Cloud
 from deploy.snapshot import AT_ONCE
 from shared.errors import JobError
+
+_T = TypeVar("_T")
 
 #: Seconds before each further try of what Google Cloud has not caught up with: two minutes in all.
 _PAUSES: Final = (2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
@@ -56,22 +58,21 @@ class Runner:
                 return
             started = time.monotonic()
             try:
-                self._run(command)
+                self.settled(partial(self._cloud.run, command))
             except JobError as error:
                 stop.set()
                 self.say(f"  ✗ {error.message}")
                 raise
             self.say(f"  ✓ {command.title}  {time.monotonic() - started:.1f} s")
 
-    def _run(self, command: Command) -> None:
-        for pause in chain(_PAUSES, [None]):
+    def settled(self, call: Callable[[], _T]) -> _T:
+        """What the call answers, once Google Cloud has caught up; raises what it raises after two minutes."""
+        for pause in _PAUSES:
             try:
-                self._cloud.run(command)
-                return
+                return call()
             except NotSettledYet:
-                if pause is None:
-                    raise
                 self._pause(pause)
+        return call()
 
 
 def lanes(commands: Sequence[Command]) -> list[list[Command]]:

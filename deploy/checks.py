@@ -156,17 +156,13 @@ def no_trial(target: Target, live: Live) -> Iterator[str]:
 
 def trial_is(target: Target, live: Live) -> Iterator[str]:
     """`promote` moves traffic to one version and Jobs to one: they must be the same."""
-    for version in trial_versions(target, live) - {target.version_label}:
+    for version in trial_versions(target, live) - {target.version}:
         yield f"the canary runs version {version}, and --version is {target.version}."
 
 
 def trial_versions(target: Target, live: Live) -> set[str]:
     """What is on trial: one version, or none."""
-    return {
-        service.revisions[service.canary].version
-        for service in services(target, live).values()
-        if service.canary and service.canary in service.revisions
-    }
+    return {each.version_of(each.canary) for each in services(target, live).values() if each.canary}
 
 
 def _given(target: Target) -> dict[str, str]:

@@ -21,7 +21,7 @@ from deploy.session import Session, target_of
 from deploy.smoke import api_key, smoke
 from deploy.snapshot import digest_of
 from deploy.target import UNKNOWN_NUMBER, Target
-from shared.errors import JobError
+from shared.errors import JobError, NotFound
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 
@@ -123,37 +123,31 @@ def _promote(session: Session) -> None:
 
 def _rollback(session: Session) -> None:
     """Traffic first; then Jobs, to the version that serves again."""
+    target, live = session.target, session.live()
+    if session.asked.canary_only and not checks.trial_versions(target, live):
+        session.runner.say("No canary runs.")
+        return
+    session.run(traffic.rollback(target, live))
     live = session.live()
-    session.run(traffic.rollback(session.target, live))
-    live = session.live()
-    serving = {each.revisions[each.serving].version for each in services(session.target, live).values()}
+    serving = {each.version_of(each.serving) for each in services(target, live).values()}
+    found = {name: jobs.job(target, live, name) for name in target.resources.jobs}
     behind = [
         name
-        for name in session.target.resources.jobs
-        if jobs.label(jobs.job(session.target, live, name), "previous") in serving
-        and jobs.label(jobs.job(session.target, live, name), "version") not in serving
+        for name, job in found.items()
+        if jobs.label(job, "previous") in serving and jobs.label(job, "version") not in serving
     ]
     for name in behind:
-        version = str(jobs.label(jobs.job(session.target, live, name), "previous"))
-        session.run(_job_back(session, live, name, version))
+        session.run(_job_back(session, live, name, str(jobs.label(found[name], "previous"))))
 
 
 def _job_back(session: Session, live: Live, name: str, version: str) -> Plan:
-    image = session.target.resources.jobs[name].image
-    listed = session.cloud.read("artifacts", "docker", "images", "list", session.target.image(image), "--include-tags")
-    tags = [tag for each in listed for tag in _tags(each)]
-    before = [replace(session.target, version=tag) for tag in tags]
-    target = next((each for each in before if each.version_label == version), None)
-    if target is None:
-        raise CannotDeploy(f"the image {image}:{version} is not in the registry any more: {name} stays as it is.")
-    digest = digest_of(session.cloud, f"{target.image(image)}:{target.version}")
-    return phases.jobs_only(target, replace(live, digests={image: digest}), names=(name,))
-
-
-def _tags(listed: Mapping[str, object]) -> list[str]:
-    """A list, or one text with commas in older versions of gcloud."""
-    found = listed.get("tags") or []
-    return [tag.strip() for tag in found.split(",")] if isinstance(found, str) else [str(tag) for tag in found]  # type: ignore[attr-defined]
+    before = replace(session.target, version=version)
+    image = before.resources.jobs[name].image
+    try:
+        digest = digest_of(session.cloud, f"{before.image(image)}:{version}")
+    except NotFound as cause:
+        raise CannotDeploy(f"the image {image}:{version} is gone from the registry: {name} stays as it is.") from cause
+    return phases.jobs_only(before, replace(live, digests={image: digest}), names=(name,))
 
 
 def _cleanup(session: Session) -> None:

@@ -6,12 +6,15 @@ from collections.abc import Iterable
 
 from deploy import alerting, grants
 from deploy.command import Command, Flag, Phase, Plan
+from deploy.faults import CannotDeploy
 from deploy.live import Json, Live, short_name
 from deploy.target import APP, Target
 
 
 def destroy(target: Target, live: Live, *, buckets: bool) -> Plan:
-    """Callers first, then what they call, then what that used."""
+    """Callers first, then what they call, then what that used. Raises CannotDeploy while there is a cluster."""
+    if target.resources.gke.cluster in live.of("clusters"):
+        raise CannotDeploy(f"the cluster {target.resources.gke.cluster} is still there: `gke down` first.")
     phases = (
         Phase("What calls", tuple(_callers(target, live))),
         Phase("What works, what watches", (*_workers(target, live), *_watchers(target, live))),
@@ -38,7 +41,7 @@ def _callers(target: Target, live: Live) -> list[Command]:
         *(
             target.gcloud("tasks", "queues", "purge", name, location=target.region)
             for name in target.resources.queues
-            if name in live.of("queues")
+            if name in live.of("queues") and live.of("services")
         ),
     ]
 
@@ -64,6 +67,7 @@ def _watchers(target: Target, live: Live) -> list[Command]:
         *(target.gcloud("alpha", "monitoring", "policies", "delete", name, lane=lane) for name in policies),
         *(target.gcloud("beta", "monitoring", "channels", "delete", name, lane=lane) for name in channels),
         *(target.gcloud("monitoring", "dashboards", "delete", name) for name in dashboards),
+        *(target.gcloud("billing", "budgets", "delete", each["name"]) for each in alerting.our_budgets(target, live)),
         *_delete(target, live, "metrics", alerting.metric_names(), ("logging", "metrics")),
     ]
 

@@ -18,6 +18,7 @@ _APIS: Final = (
     "cloudresourcemanager",
     "cloudscheduler",
     "cloudtasks",
+    "containeranalysis",
     "eventarc",
     "iam",
     "iamcredentials",

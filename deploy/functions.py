@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from deploy import environment, secret_versions
@@ -15,21 +16,20 @@ _BASE_IMAGE: Final = "python311"
 
 
 def deploy(target: Target, live: Live, situation: Situation) -> list[Command]:
-    """New revisions where source, settings or version differ from the newest one's."""
-    present = services(target, live)
-    return [
-        _deploy(target, live, situation, function, on_trial=False)
-        for function in target.resources.functions
-        if not _has(present.get(function), "latest", labels(target, live, situation, function))
-    ]
+    """New revisions where source, settings or version are neither what serves nor what is newest."""
+    commands = []
+    for function, service in _present(target, live):
+        wanted = labels(target, live, situation, function)
+        if not _has(service, "latest", wanted) and not _has(service, "serving", wanted):
+            commands.append(_deploy(target, live, situation, function, on_trial=False))
+    return commands
 
 
 def deploy_on_trial(target: Target, live: Live, situation: Situation) -> list[Command]:
     """New revisions with a tag and without traffic; a service's first gets all of it. One from before is tagged."""
-    present = services(target, live)
     commands = []
-    for function in target.resources.functions:
-        service, wanted = present.get(function), labels(target, live, situation, function)
+    for function, service in _present(target, live):
+        wanted = labels(target, live, situation, function)
         if _has(service, "canary", wanted) or _has(service, "serving", wanted):
             continue
         if service is not None and _has(service, "latest", wanted):
@@ -60,7 +60,13 @@ def labels(target: Target, live: Live, situation: Situation, function: str) -> d
     flags = _flags(target, live, function)
     text = as_json(environment.of_function(target, situation, function))
     config = digest(target.source, text, *(f"{name}={value}" for name, value in sorted(flags.items())))
-    return {**target.labels, "version": target.version_label, "config": config}
+    return {**target.labels, "version": target.version, "config": config}
+
+
+def _present(target: Target, live: Live) -> Iterator[tuple[str, Service | None]]:
+    """Every function, and its service if there is one."""
+    known = services(target, live)
+    return ((function, known.get(function)) for function in target.resources.functions)
 
 
 def _has(service: Service | None, which: Literal["latest", "serving", "canary"], wanted: dict[str, str]) -> bool:

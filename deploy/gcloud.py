@@ -24,19 +24,23 @@ _INSTALL: Final[Mapping[Tool, str]] = {
     "kubectl": "gcloud components install kubectl gke-gcloud-auth-plugin",
 }
 
-#: What another try mends: two writers met, or an account, agent or permission made a moment ago is not known yet.
+#: What another try mends: two writers met; or an account, agent or grant of a moment ago is not known everywhere yet.
 _NOT_SETTLED: Final = re.compile(
-    r"concurrent policy changes|ABORTED|etag|conditionNotMet|HTTPError 412|Service account \S+ does not exist"
-    r"|while using the Eventarc Service Agent|service agent .* (does not exist|is being)|is not ready to serve"
-    r"|Permission .* denied on (service account|resource) .*just|currently being (created|modified)",
+    r"concurrent policy changes|ABORTED|conditionNotMet|HTTPError 412|Service account \S+ does not exist"
+    r"|while using the Eventarc Service Agent|must be granted the 'Secret Manager Secret Accessor' role"
+    r"|gserviceaccount\.com does not have (storage|artifactregistry)\.",
     re.IGNORECASE,
+)
+#: An API that is off; what needs it runs only after it was turned on, which takes minutes to be known everywhere.
+_API_OFF: Final = re.compile(
+    r"has not been used in project.*apis/api/(?P<one>[\w.]+\.com)|API \[(?P<other>[\w.]+)\] (?:is )?not enabled"
+    r"|SERVICE_DISABLED",
+    re.DOTALL,
 )
 #: In the order they are tried: pattern on gcloud's words, and the sentence; {0} is what is asked for, {1} what matched.
 _SENTENCES: Final = (
     (r"(?:You do not currently have an active account|gcloud auth login|Reauthentication|invalid_grant)",
      "gcloud is not logged in: run `gcloud auth login`."),
-    (r"(?:has not been used in project|SERVICE_DISABLED|API \[([\w.]+)\] (?:is )?not enabled|is disabled)",
-     "{0}: the API {1} is not enabled in this project."),
     (r"[Pp]ermission '?([a-zA-Z]+\.[\w.]+)'? (?:denied|is required|is missing)",
      "{0}: the permission {1} is missing."),
     (r"does not have (?:permission )?'?([a-zA-Z]+\.[\w.]+)'?",
@@ -137,6 +141,9 @@ def failure(title: str, said: str) -> JobError:
     """The error for what a tool wrote to standard error."""
     if _NOT_SETTLED.search(said):
         return NotSettledYet(f"{title}: {_last_words(said)}")
+    if off := _API_OFF.search(said):
+        name = off["one"] or off["other"] or "that it needs"
+        return NotSettledYet(f"{title}: the API {name} is not enabled in this project, or not known to be yet.")
     for pattern, sentence in _SENTENCES:
         if found := re.search(pattern, said):
             return CannotDeploy(sentence.format(title, next((each for each in found.groups() if each), "it needs")))

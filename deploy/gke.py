@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from deploy import environment, functions, manifests, phases
+from deploy import environment, functions, jobs, manifests, phases
 from deploy.access import Grant, Resource
 from deploy.command import Command, File, Phase, Plan, kubectl
 from deploy.grants import bind
@@ -25,7 +25,8 @@ def up(target: Target, live: Live, *, image: str, max_replicas: int | None) -> P
         *_phase(f"KEDA {manifests.KEDA_VERSION}", _keda(target)),
         *_phase("Identities", bind(target, _grants(target) - live.grants)),
         *_phase("Pods and their scaling", _pods(target, now, image, max_replicas)),
-        *_phase("Functions send work", _tell(target, live, now)),
+        *_phase("Functions and Jobs send work", _tell(target, live, now)),
+        *_phase("Traffic", functions.send_all_traffic(target, live, now)),
     )
 
 
@@ -37,7 +38,8 @@ def down(target: Target, live: Live) -> Plan:
     folder = str(manifests.folder(target.env))
     (waiting,) = target.resources.accounts[target.resources.gke.account].subscriptions
     return (
-        *_phase("Functions send no more work", _tell(target, live, now)),
+        *_phase("Functions and Jobs send no more work", _tell(target, live, now)),
+        *_phase("Traffic", functions.send_all_traffic(target, live, now)),
         *_phase("Access", [_credentials(target)]),
         # KEDA's operator must live to take its finalizer off the ScaledObject.
         *_phase("Pods", [_kubectl(target, "delete", "--kustomize", folder, "--ignore-not-found", "--timeout=20m")]),
@@ -98,13 +100,16 @@ def _pods(target: Target, now: Situation, image: str, max_replicas: int | None) 
 
 
 def _tell(target: Target, live: Live, now: Situation) -> list[Command]:
-    """The label is what later deployments go by; it is set before functions are, and taken off before, too."""
-    label = {ROUTE_LABEL: "on" if now.gke_route else "off"}
-    cluster = target.resources.gke.cluster
-    lane = "route"
+    """Functions, which route, and Jobs, which hand on what is too long; later deployments go by the cluster's label."""
+    name = target.resources.gke.cluster
+    known = dict((live.of("clusters").get(name) or {}).get("resourceLabels") or {})
+    # gcloud calls it an update and replaces all of them.
+    labels = {**known, **target.labels, ROUTE_LABEL: "on" if now.gke_route else "off"}
+    update = target.gcloud("container", "clusters", "update", name, region=target.region, update_labels=labels)
     return [
-        target.gcloud("container", "clusters", "update", cluster, lane=lane, region=target.region, update_labels=label),
+        *([update] if labels != known else []),
         *functions.deploy(target, live, now),
+        *jobs.deploy(target, live, now),
     ]
 
 

@@ -33,7 +33,7 @@ def label(found: Json | None, name: str) -> str | None:
 def _is_current(target: Target, live: Live, situation: Situation, name: str, found: Json | None) -> bool:
     return (
         found is not None
-        and label(found, "version") == target.version_label
+        and label(found, "version") == target.version
         and label(found, "config") == _config(target, live, situation, name)
     )
 
@@ -50,11 +50,11 @@ def _deploy(target: Target, live: Live, situation: Situation, name: str, found: 
     file = target.file(f"{declared.name}.env.json", as_json(environment.of_job(target, situation, name)))
     labels = {
         **target.labels,
-        "version": target.version_label,
+        "version": target.version,
         "config": _config(target, live, situation, name),
     }
     before = label(found, "version")
-    if before and before != target.version_label:
+    if before and before != target.version:
         labels["previous"] = before
     return target.gcloud(
         # GPU flags are not in the general release yet.

@@ -91,9 +91,9 @@ def drain_one(target: Target, live: Live, subscription: str) -> list[Command]:
 
 
 def _below(target: Target, live: Live, now: Situation) -> Plan:
-    """What functions and Jobs need before they start."""
-    grants = declared_grants(target, now) - live.grants
-    above = {"service", "job", "subscription"}
+    """What functions and Jobs need before they start: above all the subscriptions of what they will publish."""
+    rights = declared_grants(target, now) - live.grants
+    later = ("service", "job", "subscription")
     return _plan(
         (
             "Topics, queues, secrets",
@@ -104,35 +104,23 @@ def _below(target: Target, live: Live, now: Situation) -> Plan:
             ],
         ),
         (
-            "Values, rights",
+            "Subscriptions, values, rights",
             [
+                *pubsub.subscriptions(target, live, now),
                 *secret_versions.fill(target, live),
-                *bind(target, {grant for grant in grants if grant.resource.kind not in above}),
+                *bind(target, {each for each in rights if each.resource.kind not in later}),
             ],
         ),
+        ("Who may pull", bind(target, {each for each in rights if each.resource.kind == "subscription"})),
     )
 
 
 def _above(target: Target, live: Live, now: Situation) -> Plan:
     """What calls functions and Jobs, and what watches them."""
-    grants = declared_grants(target, now) - live.grants
+    rights = declared_grants(target, now) - live.grants
     return _plan(
-        (
-            "Who may call",
-            bind(target, {grant for grant in grants if grant.resource.kind in ("service", "job")}),
-        ),
-        (
-            "Subscriptions, trigger, schedule",
-            [
-                *pubsub.subscriptions(target, live, now),
-                *uploads.triggers(target, live, now),
-                *queues.schedules(target, live),
-            ],
-        ),
-        (
-            "Who may pull",
-            bind(target, {grant for grant in grants if grant.resource.kind == "subscription"}),
-        ),
+        ("Who may call", bind(target, {each for each in rights if each.resource.kind in ("service", "job")})),
+        ("Trigger, schedule", [*uploads.triggers(target, live, now), *queues.schedules(target, live)]),
         (
             "Metrics, channels, dashboard, budget",
             [

@@ -57,6 +57,10 @@ class Service:
         others = {name: percent for name, percent in self.traffic.items() if name != self.canary}
         return max(others, key=lambda name: others[name], default=self.latest)
 
+    def version_of(self, revision: str | None) -> str:
+        found = self.revisions.get(revision or "")
+        return found.version if found else ""
+
     def is_on(self, revision: str | None, labels: Mapping[str, str]) -> bool:
         """Is this revision there, ready, and what these labels say?"""
         found = self.revisions.get(revision or "")

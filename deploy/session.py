@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -69,7 +70,8 @@ class Session:
             self.runner.say("APIs are turned on first: without one of them the GPU's quota cannot be read.")
             self.runner.apply((Phase("APIs", tuple(foundation.apis(self.target, live))),))
         words = ("beta", "quotas", "info", "describe", checks.GPU_QUOTA, "--service=run.googleapis.com")
-        self.require(checks.gpu(self.target, self.cloud.read(*words, f"--project={self.target.project}")))
+        found = self.runner.settled(lambda: self.cloud.read(*words, f"--project={self.target.project}"))
+        self.require(checks.gpu(self.target, found))
 
     def require_stg(self) -> None:
         """Prod gets what stg has had for a while."""
@@ -92,7 +94,7 @@ class Session:
         for function in stg.resources.functions:
             service = running.get(function)
             revision = service.revisions.get(service.serving) if service else None
-            if revision is None or revision.version != stg.version_label:
+            if revision is None or revision.version != stg.version:
                 found = f"version {revision.version}" if revision else "nothing"
                 yield f"stg ({stg.project}) runs {found} for {function}: deploy {stg.version} there first, or --force."
                 return
@@ -115,14 +117,17 @@ class Session:
 
 
 def target_of(asked: argparse.Namespace, root: Path, number: str = UNKNOWN_NUMBER) -> Target:
-    """Raises ValueError for a malformed --set."""
+    """Raises ValueError for a --set or a --version that cannot be."""
+    version = asked.version or current_version(root)
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", version):
+        raise ValueError(f"--version {version}: it becomes a label, of lower case letters, digits, `-` and `_`")
     return Target(
         project=asked.project,
         number=number,
         region=asked.region,
         gpu_region=asked.gpu_region or asked.region,
         env=asked.env,
-        version=asked.version or current_version(root),
+        version=version,
         source=source_digest(root),
         settings={
             **tomllib.loads((root / "deploy" / "settings.toml").read_text())[asked.env],

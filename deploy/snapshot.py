@@ -24,7 +24,7 @@ def snapshot(cloud: Cloud, target: Target) -> Live:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         apis = tuple(cloud.read("services", "list", "--enabled", f"--project={target.project}"))
         enabled = {short_name(each) for each in apis}
-        asked = {kind: words for kind, (api, words) in _lists(target).items() if f"{api}.googleapis.com" in enabled}
+        asked = {kind: words for kind, (api, words) in lists(target).items() if f"{api}.googleapis.com" in enabled}
         answers = pool.map(lambda words: tuple(cloud.read(*words, f"--project={target.project}")), asked.values())
         live = Live({"apis": apis, **dict(zip(asked, answers, strict=True))})
 
@@ -81,7 +81,7 @@ def _existing(target: Target, live: Live) -> Iterator[Resource]:
             yield resource
 
 
-def _lists(target: Target) -> dict[str, tuple[str, tuple[str, ...]]]:
+def lists(target: Target) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Kind → the API it belongs to, and the words that list it."""
     location, region = f"--location={target.region}", f"--region={target.region}"
     known: dict[str, tuple[str, tuple[str, ...]]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -37,6 +36,7 @@ class Target:
     region: str
     gpu_region: str
     env: Environment
+    #: Also a label: lower case letters, digits, `-` and `_`.
     version: str
     #: Digest of what functions are built from: another one means new revisions.
     source: str
@@ -55,11 +55,6 @@ class Target:
     @cached_property
     def labels(self) -> dict[str, str]:
         return {"env": self.env, "app": APP}
-
-    @property
-    def version_label(self) -> str:
-        """The version as a label's value: lower case letters, digits, `-` and `_`, at most 63."""
-        return re.sub(r"[^a-z0-9_-]", "-", self.version.lower())[:63]
 
     @cached_property
     def invoker(self) -> str:

@@ -30,20 +30,25 @@ def promote(target: Target, live: Live) -> Plan:
 
 
 def rollback(target: Target, live: Live) -> Plan:
-    """Ends a trial where there is one; else all traffic to what served before the last promotion."""
+    """Ends a trial where there is one; else all traffic to what served before the last promotion.
+
+    A promotion that stopped half-way is both: services that still try, and services that serve the trial's version.
+    Raises CannotDeploy when there is nothing to go back to.
+    """
     known = services(target, live).values()
     trials = [service for service in known if service.canary]
-    if trials:
-        back = [_move(target, service, to_revisions={service.serving: "100"}, remove_tags=CANARY) for service in trials]
-        return _plan("All traffic back from the canary", back)
-    promoted = [service for service in known if service.previous]
-    if not promoted:
-        raise CannotDeploy("there is nothing to go back to: no canary runs, and no revision is tagged `previous`.")
+    versions = {service.version_of(service.canary) for service in trials}
+    promoted = [
+        service for service in known
+        if service.previous and not service.canary and (not trials or service.version_of(service.serving) in versions)
+    ]  # fmt: skip
     back = [
-        _move(target, service, to_revisions={str(service.previous): "100"}, remove_tags=PREVIOUS)
-        for service in promoted
+        *(_move(target, each, to_revisions={each.serving: "100"}, remove_tags=CANARY) for each in trials),
+        *(_move(target, each, to_revisions={str(each.previous): "100"}, remove_tags=PREVIOUS) for each in promoted),
     ]
-    return _plan("All traffic back to the revisions before", back)
+    if not back:
+        raise CannotDeploy("there is nothing to go back to: no canary runs, and no revision is tagged `previous`.")
+    return _plan("All traffic back", back)
 
 
 def old_revisions(target: Target, live: Live) -> list[Command]:
