@@ -67,9 +67,10 @@ review: setup ## the last week as a page with plots, in build/review/ (URL=… o
 COMPILE := uv pip compile --quiet --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
 lock: ## compile the pinned requirements (needs uv)
 	$(COMPILE) requirements.in -o requirements.txt
-	for worker in cpu gpu; do \
-	  { echo "-r ../../requirements.txt"; $(COMPILE) workers/$$worker/requirements.in; } > workers/$$worker/requirements.tmp; \
-	  mv workers/$$worker/requirements.tmp workers/$$worker/requirements.txt; \
+	for folder in workers/cpu workers/gpu deploy; do \
+	  up=$$(echo $$folder | sed 's,[^/]*,..,g'); \
+	  { echo "-r $$up/requirements.txt"; $(COMPILE) $$folder/requirements.in; } > $$folder/requirements.tmp; \
+	  mv $$folder/requirements.tmp $$folder/requirements.txt; \
 	done
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
 

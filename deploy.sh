@@ -7,7 +7,7 @@ readonly venv=build/deploy-venv
 readonly lists=deploy/requirements.txt
 
 can_deploy() {
-  "$1" -c 'import sys, pydantic, yaml; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+  "$1" -c 'import sys, google.auth, pydantic, yaml; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 }
 
 for python in .venv/bin/python "$venv/bin/python"; do

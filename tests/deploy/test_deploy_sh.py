@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wiring.tree import ROOT
+from tests.wiring.tree import OURS, ROOT, imported, module, python_files, reached
 
 SCRIPT = ROOT / "deploy.sh"
 
@@ -54,12 +54,15 @@ def test_without_a_fitting_python_it_says_so(tmp_path: Path) -> None:
     assert done.stderr == "Python 3.11 or newer is needed; set PYTHON=…\n"
 
 
-def test_requirements_are_the_roots_own_versions() -> None:
-    """Nothing more than the declaration and the rule files need, and no second version of anything."""
+def test_list_builds_upon_the_functions_and_pins_what_it_adds() -> None:
+    first, *others = (ROOT / "deploy" / "requirements.txt").read_text().splitlines()
+    pins = {line for line in others if line[:1].isalpha()}
+    assert first == "-r ../requirements.txt"
+    assert pins <= set((ROOT / "requirements-dev.txt").read_text().splitlines())
 
-    def pins(path: str) -> set[str]:
-        return {line for line in (ROOT / path).read_text().splitlines() if line[:1].isalpha()}
 
-    ours = pins("deploy/requirements.txt")
-    assert {each.partition("==")[0] for each in ours} >= {"pydantic", "pyyaml"}
-    assert ours <= pins("requirements-dev.txt")
+def test_nothing_is_imported_that_the_list_does_not_bring() -> None:
+    loaded = reached(*(module(file) for file in python_files("deploy")))
+    known = {module(file): file for file in python_files()}
+    tops = {name.partition(".")[0] for each in loaded for name in imported(known[each])}
+    assert tops - OURS - sys.stdlib_module_names == {"google", "pydantic", "requests", "yaml"}
