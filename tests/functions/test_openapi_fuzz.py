@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import unquote
 
+import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, assume, settings
+from hypothesis import HealthCheck, Phase, assume, given, reject, settings
+from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
+from schemathesis.core.errors import InvalidSchema
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     ignored_auth,
@@ -78,18 +82,37 @@ def jobs(everything: FakeServices) -> list[str]:
     return made
 
 
+operations = [result.ok() for result in schema.get_all_operations()]
+
+
 @schema.parametrize()
 @settings(
-    max_examples=30,
-    derandomize=True,
-    database=None,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
+    database=None, deadline=None, phases=[Phase.explicit], suppress_health_check=list(HealthCheck), derandomize=True
 )
-def test_every_answer_is_as_documented(case: Any) -> None:
+def test_every_answer_at_the_edges_is_as_documented(case: Any) -> None:
+    """What schemathesis makes of each constraint: just inside, just outside, other methods, no parameters."""
+    check(case)
+
+
+@pytest.mark.parametrize("operation", operations, ids=lambda operation: operation.label)
+@settings(
+    max_examples=30, derandomize=True, database=None, deadline=None, phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)  # fmt: skip
+@given(data=st.data())
+def test_every_answer_is_as_documented(operation: Any, data: st.DataObject) -> None:
+    mode = data.draw(st.sampled_from(GenerationMode))
+    try:
+        case = data.draw(operation.as_strategy(generation_mode=mode))
+    except InvalidSchema:
+        # Wrong on purpose in ways that contradict each other: schemathesis notices when it has no such value.
+        reject()
+    check(case)
+
+
+def check(case: Any) -> None:
     # Werkzeug itself answers a path with a line's end in it, before any function is asked.
-    assume("\n" not in "".join(map(str, (case.path_parameters or {}).values())))
+    assume("\n" not in unquote("".join(map(str, (case.path_parameters or {}).values()))))
     with use(services()) as everything:
         if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
             make_real(case, jobs(everything))
