@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-Kind = Literal["project", "bucket", "topic", "subscription", "queue", "secret", "service", "job", "account"]
+Kind = Literal[
+    "project", "bucket", "topic", "subscription", "queue", "secret", "service", "job", "account", "repository"
+]
 
 #: How gcloud calls what has a policy.
 WORDS: Final[Mapping[Kind, tuple[str, ...]]] = {
@@ -19,6 +21,7 @@ WORDS: Final[Mapping[Kind, tuple[str, ...]]] = {
     "service": ("run", "services"),
     "job": ("run", "jobs"),
     "account": ("iam", "service-accounts"),
+    "repository": ("artifacts", "repositories"),
 }
 
 
@@ -28,18 +31,20 @@ class Resource:
 
     kind: Kind
     name: str
-    #: Of a queue, service or job.
+    #: Of a queue, service, job or repository.
     location: str = ""
 
     @property
     def flags(self) -> dict[str, str]:
         if not self.location:
             return {}
-        return {"location" if self.kind == "queue" else "region": self.location}
+        return {"location" if self.kind in ("queue", "repository") else "region": self.location}
 
     @property
     def listed_in(self) -> str:
         """The snapshot's list that it stands in."""
+        if self.kind == "repository":
+            return "repositories"
         return f"jobs {self.location}" if self.kind == "job" else f"{self.kind}s"
 
 

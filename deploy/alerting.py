@@ -18,6 +18,8 @@ from monitoring import log_metrics
 _DASHBOARD: Final = Path("monitoring", "dashboard.json")
 #: Shares of the budget that are mailed to the billing account's administrators.
 _BUDGET_SHARES: Final = (0.5, 0.9, 1.0)
+#: Of channels and policies: Cloud Monitoring refuses edits of one project that come side by side.
+LANE: Final = "monitoring"
 
 
 def metrics(target: Target, live: Live) -> list[Command]:
@@ -25,11 +27,21 @@ def metrics(target: Target, live: Live) -> list[Command]:
     commands = []
     for name in metric_names():
         file = log_metrics.FOLDER / f"{name}.yaml"
-        if not is_as(known.get(name), yaml.safe_load(file.read_text())):
+        if not is_as(known.get(name), _as_answered(yaml.safe_load(file.read_text()))):
             verb = "update" if name in known else "create"
             path = Path("monitoring", log_metrics.FOLDER.name, file.name)
             commands.append(target.gcloud("logging", "metrics", verb, name, config_from_file=str(path)))
     return commands
+
+
+def _as_answered(metric: dict[str, Any]) -> dict[str, Any]:
+    """Without the type of text labels: it is the enum's zero, which Google's JSON leaves out."""
+    descriptor = metric.get("metricDescriptor", {})
+    labels = [
+        {key: value for key, value in label.items() if (key, value) != ("valueType", "STRING")}
+        for label in descriptor.get("labels", ())
+    ]
+    return {**metric, "metricDescriptor": {**descriptor, "labels": labels}} if labels else metric
 
 
 def metric_names() -> list[str]:
@@ -41,7 +53,7 @@ def channels(target: Target, live: Live) -> list[Command]:
     return [
         target.gcloud(
             "beta", "monitoring", "channels", "create",
-            about=name, display_name=name, type=kind, channel_labels=labels, user_labels=target.labels,
+            about=name, lane=LANE, display_name=name, type=kind, channel_labels=labels, user_labels=target.labels,
         )
         for name, kind, labels in _wanted_channels(target)
         if _channel(live, kind, labels) is None
@@ -71,14 +83,15 @@ def alert_policies(target: Target, live: Live) -> list[Command]:
             commands.append(
                 target.gcloud(
                     "alpha", "monitoring", "policies", "create",
-                    about=policy.name, files=(file,), policy_from_file=str(file.path), notification_channels=channel,
+                    about=policy.name, lane=LANE, files=(file,),
+                    policy_from_file=str(file.path), notification_channels=channel,
                 )
             )  # fmt: skip
         elif not _is_policy(found, policy.config, channel):
             commands.append(
                 target.gcloud(
                     "alpha", "monitoring", "policies", "update", found["name"],
-                    about=policy.name, files=(file,),
+                    about=policy.name, lane=LANE, files=(file,),
                     policy_from_file=str(file.path), set_notification_channels=channel,
                 )
             )  # fmt: skip

@@ -17,8 +17,8 @@ from shared.errors import JobError
 
 _T = TypeVar("_T")
 
-#: Seconds before each further try of what Google Cloud has not caught up with: two minutes in all.
-_PAUSES: Final = (2.0, 4.0, 8.0, 16.0, 30.0, 60.0)
+#: Seconds before each further try of what Google Cloud has not caught up with: four minutes in all.
+_PAUSES: Final = (2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 120.0)
 
 
 class Runner:
@@ -66,7 +66,7 @@ class Runner:
             self.say(f"  ✓ {command.title}  {time.monotonic() - started:.1f} s")
 
     def settled(self, call: Callable[[], _T]) -> _T:
-        """What the call answers, once Google Cloud has caught up; raises what it raises after two minutes."""
+        """What the call answers, once Google Cloud has caught up; raises what it raises after four minutes."""
         for pause in _PAUSES:
             try:
                 return call()

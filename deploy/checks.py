@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -11,9 +11,9 @@ from pydantic import ValidationError
 from deploy import environment
 from deploy.gcloud import Cloud
 from deploy.live import Live
-from deploy.revisions import services
+from deploy.revisions import Revision, services
 from deploy.secret_values import read_secret
-from deploy.situation import Situation, gpu_file_types
+from deploy.situation import Situation, file_types, gpu_file_types
 from deploy.target import Environment, Target
 from shared.errors import JobError
 from shared.settings import Settings, parse
@@ -87,6 +87,36 @@ def places(target: Target, live: Live) -> Iterator[str]:
         if found and str(found.get("location", "")).lower() != target.region:
             place = str(found["location"]).lower()
             yield f"the bucket {target.bucket(name)} is in {place} and --region is {target.region}: use its region."
+
+
+def regions(target: Target, live: Live) -> Iterator[str]:
+    """What is only changed or taken away must be where the command line says; else it seems not to be there."""
+    resources = target.resources
+    everywhere = _any(live, "accounts", map(target.account, resources.accounts)) or _any(
+        live, "topics", resources.topics.names
+    )
+    # `places` knows where a bucket is; queues and the images' repository outlive `destroy`.
+    here = (
+        _any(live, "buckets", map(target.bucket, resources.buckets))
+        or _any(live, "services", map(target.service, resources.functions))
+        or _any(live, "queues", resources.queues)
+        or _any(live, "repositories", [resources.images.repository])
+    )
+    if everywhere and not here:
+        yield f"{target.project} has the accounts or topics, and {target.region} has nothing: use the --region of `up`."
+    told = {each.environment.get("GPU_REGION", target.gpu_region) for each in _serving(target, live)}
+    for region in sorted(told - {target.gpu_region}):
+        yield f"the functions start the GPU Job in {region}, and --gpu-region is {target.gpu_region}: use {region}."
+
+
+def same_file_types(target: Target, live: Live) -> Iterator[str]:
+    """Which subscriptions are left behind follows from the set: a forgotten --set would doom those in use."""
+    for serving in _serving(target, live):
+        types = file_types(serving.environment)
+        if types != gpu_file_types(target):
+            said = ",".join(sorted(types))
+            yield f"what serves has GPU_FILE_TYPES={said}, and this command line another set: give the same --set."
+            return
 
 
 def environments(target: Target, live: Live) -> Iterator[str]:
@@ -163,6 +193,15 @@ def trial_is(target: Target, live: Live) -> Iterator[str]:
 def trial_versions(target: Target, live: Live) -> set[str]:
     """What is on trial: one version, or none."""
     return {each.version_of(each.canary) for each in services(target, live).values() if each.canary}
+
+
+def _serving(target: Target, live: Live) -> list[Revision]:
+    known = services(target, live).values()
+    return [each.revisions[each.serving] for each in known if each.serving in each.revisions]
+
+
+def _any(live: Live, kind: str, names: Iterable[str]) -> bool:
+    return not live.of(kind).keys().isdisjoint(names)
 
 
 def _given(target: Target) -> dict[str, str]:

@@ -18,6 +18,7 @@ from deploy.live import Live
 from deploy.options import parser
 from deploy.revisions import CANARY, services
 from deploy.session import Session, target_of
+from deploy.situation import superseded
 from deploy.smoke import api_key, smoke
 from deploy.snapshot import digest_of
 from deploy.target import UNKNOWN_NUMBER, Target
@@ -90,7 +91,7 @@ def _canary(session: Session) -> None:
     """A second time with another number moves the split."""
     session.require_place()
     session.require_stg()
-    live = _ready(session)
+    live = _standing(session)
     session.require(checks.trial_is(session.target, live), checks.images(session.target, live))
     plan = phases.canary(session.target, live)
     session.run(plan)
@@ -114,7 +115,7 @@ def _watch(session: Session) -> None:
 
 
 def _promote(session: Session) -> None:
-    live = _ready(session)
+    live = _standing(session)
     target = session.target
     session.require(checks.trial_is(target, live), checks.images(target, live))
     move = traffic.promote(target, live)
@@ -123,7 +124,7 @@ def _promote(session: Session) -> None:
 
 def _rollback(session: Session) -> None:
     """Traffic first; then Jobs, to the version that serves again."""
-    target, live = session.target, session.live()
+    target, live = session.target, _standing(session)
     if session.asked.canary_only and not checks.trial_versions(target, live):
         session.runner.say("No canary runs.")
         return
@@ -151,21 +152,23 @@ def _job_back(session: Session, live: Live, name: str, version: str) -> Plan:
 
 
 def _cleanup(session: Session) -> None:
-    live = session.live()
-    left = cleanup.left_behind(session.target, live)
-    empty = frozenset(name for name in left if status.backlog_of(session.metrics(), name) == 0)
+    live = _standing(session)
+    session.require(checks.same_file_types(session.target, live))
+    left = [name for _, name in superseded(session.target, live)]
+    empty = status.known_empty(session.metrics(), left) if left else frozenset()
     session.run(cleanup.cleanup(session.target, live, empty))
 
 
 def _destroy(session: Session) -> None:
+    """Prod is never taken down unasked."""
     target = session.target
-    plan = destroy.destroy(target, session.live(), buckets=session.asked.buckets)
+    plan = destroy.destroy(target, _standing(session), buckets=session.asked.buckets)
     if not plan:
         session.runner.say("Nothing is there.")
         return
     count = sum(len(phase.commands) for phase in plan)
     session.runner.say(f"{count} things of {target.env} in {target.project} are going to be deleted.")
-    if not session.asked.yes:
+    if not session.asked.yes or target.env == "prod":
         session.runner.say("Type the project's name to go on:")
         if sys.stdin.readline().strip() != target.project:
             raise CannotDeploy("nothing was deleted.")
@@ -189,7 +192,7 @@ def _smoke(session: Session) -> None:
 
 
 def _gke(session: Session) -> None:
-    live = _ready(session)
+    live = _standing(session)
     target = session.target
     if session.asked.direction == "down":
         session.run(gke.down(target, live))
@@ -205,6 +208,13 @@ def _ready(session: Session) -> Live:
     """What is there, once it is known to be this environment's and in its place."""
     live = session.live()
     session.require(checks.places(session.target, live), checks.environments(session.target, live))
+    return live
+
+
+def _standing(session: Session) -> Live:
+    """What an earlier `up` has made, once it is known that the command line's regions are its."""
+    live = _ready(session)
+    session.require(checks.regions(session.target, live))
     return live
 
 

@@ -8,11 +8,38 @@ from typing import Final, Literal
 from deploy import environment, secret_versions
 from deploy.command import Command, Flag
 from deploy.live import Live
-from deploy.revisions import CANARY, Service, services
+from deploy.revisions import CANARY, PREVIOUS, Service, services
 from deploy.situation import Situation
 from deploy.target import Target, as_json, digest
 
 _BASE_IMAGE: Final = "python311"
+
+
+def keep_way_back(target: Target, live: Live, situation: Situation) -> list[Command]:
+    """What serves is tagged where something else is going to; elsewhere a tag goes if it is of another release.
+
+    Before anything is deployed, so that `rollback` is right also after an `up` that stopped half-way.
+    """
+    known = services(target, live)
+    leaving = [
+        function for function, service in known.items()
+        if not service.is_on(service.serving, labels(target, live, situation, function))
+    ]  # fmt: skip
+    left = {known[function].version_of(known[function].serving) for function in leaving}
+    tagged: dict[str, dict[str, Flag]] = {
+        function: {"update_tags": {PREVIOUS: known[function].serving}}
+        for function in leaving
+        if known[function].serving in known[function].revisions and known[function].previous != known[function].serving
+    }
+    stale: dict[str, dict[str, Flag]] = {
+        function: {"remove_tags": PREVIOUS}
+        for function, service in known.items()
+        if leaving and function not in leaving and service.previous and service.version_of(service.previous) not in left
+    }
+    return [
+        target.gcloud("run", "services", "update-traffic", known[function].name, region=target.region, more=flags)
+        for function, flags in (tagged | stale).items()
+    ]
 
 
 def deploy(target: Target, live: Live, situation: Situation) -> list[Command]:

@@ -28,7 +28,8 @@ _INSTALL: Final[Mapping[Tool, str]] = {
 _NOT_SETTLED: Final = re.compile(
     r"concurrent policy changes|ABORTED|conditionNotMet|HTTPError 412|Service account \S+ does not exist"
     r"|while using the Eventarc Service Agent|must be granted the 'Secret Manager Secret Accessor' role"
-    r"|gserviceaccount\.com does not have (storage|artifactregistry)\.",
+    r"|gserviceaccount\.com does not have (storage|artifactregistry)\."
+    r"|actAs\b.*\(or it may not exist\)|Cloud Run Service Agent\b.* must have permission to read the image",
     re.IGNORECASE,
 )
 #: An API that is off; what needs it runs only after it was turned on, which takes minutes to be known everywhere.
@@ -41,6 +42,10 @@ _API_OFF: Final = re.compile(
 _SENTENCES: Final = (
     (r"(?:You do not currently have an active account|gcloud auth login|Reauthentication|invalid_grant)",
      "gcloud is not logged in: run `gcloud auth login`."),
+    # New projects may build in some regions only, which Cloud Build calls a quota:
+    # https://cloud.google.com/build/docs/locations#restricted_regions_for_some_projects
+    (r"(cannot run builds in this region|no concurrent builds quota)",
+     "{0}: Cloud Build runs nothing of this project in this region; docs/operations-guide.md says what to do."),
     (r"[Pp]ermission '?([a-zA-Z]+\.[\w.]+)'? (?:denied|is required|is missing)",
      "{0}: the permission {1} is missing."),
     (r"does not have (?:permission )?'?([a-zA-Z]+\.[\w.]+)'?",

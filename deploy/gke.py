@@ -84,11 +84,17 @@ def _keda(target: Target) -> list[Command]:
 
 
 def _grants(target: Target) -> set[Grant]:
+    """Nodes run as the project's default account, which newer organisations leave without any right."""
     pods = Resource("account", target.account(target.resources.gke.account))
     project = Resource("project", target.project)
+    images = Resource("repository", target.resources.images.repository, target.region)
+    nodes = f"serviceAccount:{target.number}-compute@developer.gserviceaccount.com"
     return {
         Grant(pods, "roles/iam.workloadIdentityUser", manifests.identity_member(target.project)),
         Grant(project, "roles/monitoring.viewer", manifests.keda_member(target.project, target.number)),
+        # https://cloud.google.com/kubernetes-engine/docs/how-to/service-accounts
+        Grant(project, "roles/container.defaultNodeServiceAccount", nodes),
+        Grant(images, "roles/artifactregistry.reader", nodes),
     }
 
 
@@ -96,7 +102,14 @@ def _pods(target: Target, now: Situation, image: str, max_replicas: int | None) 
     release = manifests.Release(target.env, target.project, image, environment.of_pod(target, now), max_replicas)
     folder = manifests.folder(target.env)
     file = File(folder / "kustomization.yaml", manifests.kustomization(release))
-    return [_kubectl(target, "apply", "--kustomize", str(folder), files=(file,))]
+    return [
+        _kubectl(target, "apply", "--kustomize", str(folder), files=(file,)),
+        # It is Ready once KEDA has made an autoscaler of it: with no work waiting there is no pod to wait for.
+        _kubectl(
+            target, "wait", "scaledobject", "--all", f"--namespace={target.resources.gke.namespace}",
+            "--for=condition=Ready", "--timeout=300s",
+        ),
+    ]  # fmt: skip
 
 
 def _tell(target: Target, live: Live, now: Situation) -> list[Command]:

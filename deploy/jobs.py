@@ -57,8 +57,7 @@ def _deploy(target: Target, live: Live, situation: Situation, name: str, found: 
     if before and before != target.version:
         labels["previous"] = before
     return target.gcloud(
-        # GPU flags are not in the general release yet.
-        "beta", "run", "jobs", "deploy", declared.name,
+        *_track(target, name), "run", "jobs", "deploy", declared.name,
         files=(file,),
         region=target.job_region(name),
         image=image(target, live, declared.image),
@@ -66,6 +65,11 @@ def _deploy(target: Target, live: Live, situation: Situation, name: str, found: 
         labels=labels,
         more=_flags(target, name),
     )  # fmt: skip
+
+
+def _track(target: Target, name: str) -> tuple[str, ...]:
+    """Of a Job's GPU flags gcloud's general release has none, and beta not the one about zones."""
+    return ("alpha",) if target.resources.jobs[name].gpu else ()
 
 
 def image(target: Target, live: Live, name: str) -> str | Lookup:
@@ -80,7 +84,8 @@ def image(target: Target, live: Live, name: str) -> str | Lookup:
 def _flags(target: Target, name: str) -> dict[str, Flag]:
     declared = target.resources.jobs[name]
     program, *arguments = declared.command
-    gpu: dict[str, Flag] = {"gpu": 1, "gpu_type": declared.gpu} if declared.gpu else {}
+    # A second zone's GPU in reserve has a quota of its own; the one that is asked before (checks.GPU_QUOTA) is without.
+    gpu: dict[str, Flag] = {"gpu": 1, "gpu_type": declared.gpu, "gpu_zonal_redundancy": False} if declared.gpu else {}
     return {
         "command": program,
         "args": ",".join(arguments),

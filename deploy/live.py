@@ -58,4 +58,6 @@ def is_as(found: Any, wanted: Any) -> bool:
     """Has it every wanted field? What Google adds of its own does not count."""
     if isinstance(wanted, dict):
         return isinstance(found, dict) and all(is_as(found.get(key), value) for key, value in wanted.items())
+    if isinstance(wanted, list):
+        return isinstance(found, list) and len(found) == len(wanted) and all(map(is_as, found, wanted))
     return bool(found == wanted)

@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     gke.add_argument("--max-replicas", type=int, help="most pods at once; without it the overlay's number")
     destroy = add("destroy", "take everything down but data: buckets and images stay")
     destroy.add_argument("--buckets", action="store_true", help="delete buckets and what is in them, too")
-    destroy.add_argument("--yes", action="store_true", help="do not ask")
+    destroy.add_argument("--yes", action="store_true", help="do not ask (prod asks all the same)")
     return whole
 
 

@@ -34,10 +34,11 @@ def up(target: Target, live: Live) -> Plan:
         *prepare(target, live),
         *_below(target, live, now),
         *_plan(
+            ("The way back", functions.keep_way_back(target, live, now)),
             (
                 "Functions, Jobs",
                 [*functions.deploy(target, live, now), *jobs.deploy(target, live, now)],
-            )
+            ),
         ),
         *_above(target, live, now),
         *_plan(

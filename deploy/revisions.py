@@ -21,6 +21,8 @@ class Revision:
     #: RFC 3339.
     created: str
     ready: bool
+    #: Settings that it runs with, by their environment names; without secrets.
+    environment: Mapping[str, str]
 
     @property
     def version(self) -> str:
@@ -41,7 +43,9 @@ class Service:
     urls: Mapping[str, str]
     #: Does a new revision get all traffic by itself?
     follows_latest: bool
+    #: The newest that is ready; and the newest, which may never become it and cannot be deleted.
     latest: str
+    newest: str
 
     @property
     def canary(self) -> str | None:
@@ -56,6 +60,11 @@ class Service:
         """The revision with the most traffic that is not on trial."""
         others = {name: percent for name, percent in self.traffic.items() if name != self.canary}
         return max(others, key=lambda name: others[name], default=self.latest)
+
+    @property
+    def pointed_at(self) -> frozenset[str]:
+        """Revisions with a share of the calls or a tag."""
+        return frozenset({*self.traffic, *self.tags.values()})
 
     def version_of(self, revision: str | None) -> str:
         found = self.revisions.get(revision or "")
@@ -102,7 +111,14 @@ def _service(found: Json, live: Live) -> Service:
             for each in found.get("spec", {}).get("traffic", status.get("traffic", ()))
         ),
         latest=latest,
+        newest=str(status.get("latestCreatedRevisionName", "")),
     )
+
+
+def environment_of(spec: Json) -> dict[str, str]:
+    """Of the containers of a revision's, or a task's, specification: what has a value there."""
+    given = (each for container in spec.get("containers", ()) for each in container.get("env") or ())
+    return {str(each["name"]): str(each["value"]) for each in given if "value" in each}
 
 
 def _belongs(revision: Json, service: str) -> bool:
@@ -118,4 +134,5 @@ def _revision(found: Json) -> Revision:
         created=str(metadata.get("creationTimestamp", "")),
         # One without traffic is retired and still fit to serve.
         ready=conditions.get("Ready") != "False" or conditions.get("ContainerHealthy") == "True",
+        environment=environment_of(found.get("spec", {})),
     )

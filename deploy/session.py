@@ -14,12 +14,12 @@ from pathlib import Path
 from deploy import checks, foundation
 from deploy.apply import Runner
 from deploy.command import Phase, Plan
-from deploy.faults import CannotDeploy
+from deploy.faults import CannotDeploy, NotSettledYet
 from deploy.gcloud import Cloud
 from deploy.live import Live
 from deploy.options import settings_of
 from deploy.promql import Metrics, Prometheus, monitoring
-from deploy.revisions import services
+from deploy.revisions import Service, services
 from deploy.snapshot import snapshot
 from deploy.source import current_version, source_digest, web_address
 from deploy.target import UNKNOWN_NUMBER, Target
@@ -35,7 +35,7 @@ class Session:
     asked: argparse.Namespace
 
     def live(self) -> Live:
-        return snapshot(self.cloud, self.target)
+        return self.runner.settled(lambda: snapshot(self.cloud, self.target))
 
     def run(self, plan: Plan) -> None:
         if not plan:
@@ -74,8 +74,8 @@ class Session:
         self.require(checks.gpu(self.target, found))
 
     def require_stg(self) -> None:
-        """Prod gets what stg has had for a while."""
-        if self.target.env != "prod" or self.asked.force:
+        """Prod gets what stg has had for a while, or what it has itself."""
+        if self.target.env != "prod" or self.asked.force or self._is_there():
             return
         if not self.asked.stg_project:
             raise CannotDeploy("prod wants --stg-project, where this version has run, or --force.")
@@ -85,25 +85,45 @@ class Session:
         url = getattr(self.asked, "promql_url", None)
         return Prometheus(url) if url else monitoring(self.cloud, self.target.project)
 
+    def _is_there(self) -> bool:
+        """Does every function that stands here serve this version, or try it? Then stg was asked before."""
+        try:
+            known = self._functions(self.target)
+        except NotSettledYet:
+            # A new project: Cloud Run is not turned on.
+            return False
+        version = self.target.version
+        return bool(known) and all(
+            version in (each.version_of(each.serving), each.version_of(each.canary)) for each in known.values()
+        )
+
     def _stg_faults(self) -> Iterator[str]:
+        """A release may follow another in stg: what counts is that this version has stood there, and for how long."""
         stg = replace(self.target, project=self.asked.stg_project, env="stg")
-        flags = (f"--region={stg.region}", f"--project={stg.project}")
-        known = {kind: tuple(self.cloud.read("run", kind, "list", *flags)) for kind in ("services", "revisions")}
-        running = services(stg, Live(known))
+        known = self._functions(stg)
         since = datetime.now(UTC) - timedelta(hours=self.asked.stg_hours)
         for function in stg.resources.functions:
-            service = running.get(function)
-            revision = service.revisions.get(service.serving) if service else None
-            if revision is None or revision.version != stg.version:
-                found = f"version {revision.version}" if revision else "nothing"
-                yield f"stg ({stg.project}) runs {found} for {function}: deploy {stg.version} there first, or --force."
-                return
-            if datetime.fromisoformat(revision.created) > since:
+            revisions = known[function].revisions.values() if function in known else ()
+            made = [
+                datetime.fromisoformat(each.created) for each in revisions if each.ready and each.version == stg.version
+            ]
+            if not made:
                 yield (
-                    f"stg ({stg.project}) has had version {stg.version} only since {revision.created}: wait until it "
-                    f"has run for {self.asked.stg_hours:g} h, or --force."
+                    f"stg ({stg.project}) has no revision of version {stg.version} for {function} that is ready: "
+                    "deploy it there first, or --force."
                 )
                 return
+            if min(made) > since:
+                yield (
+                    f"stg ({stg.project}) has had version {stg.version} only since {min(made):%Y-%m-%d %H:%M %Z}: wait "
+                    f"until that is {self.asked.stg_hours:g} h ago, or --force."
+                )
+                return
+
+    def _functions(self, target: Target) -> dict[str, Service]:
+        flags = (f"--region={target.region}", f"--project={target.project}")
+        kinds = ("services", "revisions")
+        return services(target, Live({kind: tuple(self.cloud.read("run", kind, "list", *flags)) for kind in kinds}))
 
     def _missing_permissions(self) -> list[str]:
         """None where they cannot be asked for: the first command that lacks one will say so."""
@@ -139,7 +159,3 @@ def target_of(asked: argparse.Namespace, root: Path, number: str = UNKNOWN_NUMBE
         budget=asked.budget,
         repository=asked.repository or web_address(root),
     )
-
-
-def _kept_settings(root: Path) -> dict[str, dict[str, str]]:
-    return tomllib.loads((root / "deploy" / "settings.toml").read_text())

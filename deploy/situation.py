@@ -38,7 +38,12 @@ def situation(target: Target, live: Live) -> Situation:
 
 def gpu_file_types(target: Target) -> frozenset[str]:
     """The set that routes and filters, as a deployment may have changed it."""
-    given = target.settings.get("GPU_FILE_TYPES")
+    return file_types(target.settings)
+
+
+def file_types(settings: Mapping[str, str]) -> frozenset[str]:
+    """As whoever has these settings in its environment reads them."""
+    given = settings.get("GPU_FILE_TYPES")
     if given is None:
         return frozenset(Settings.model_fields["gpu_file_types"].default)
     return frozenset(part.strip() for part in given.split(",") if part.strip())

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from deploy.faults import CannotDeploy
+from deploy.faults import CannotDeploy, NoGoodAnswer
 from deploy.gcloud import Cloud
 from deploy.target import Target
 from deploy.web import call, call_json
@@ -73,10 +73,10 @@ def tone(seconds: float = 2.0, rate: int = 16_000) -> bytes:
 
 
 def _state(url: str, job: str, headers: dict[str, str]) -> str | None:
-    """None while the upload's event is on its way."""
+    """None while the upload's event is on its way, and where the hub cannot say just now."""
     try:
         return str(call_json(f"{url}/v1/jobs/{job}", headers=headers)["state"])
-    except CannotDeploy as error:
-        if " 404 " in error.message:
+    except NoGoodAnswer as error:
+        if error.answered is None or error.answered == 404 or error.answered >= 500:
             return None
         raise

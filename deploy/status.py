@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from deploy.gcloud import Cloud
@@ -17,6 +17,10 @@ _BACKLOG: Final = "sum by (subscription_id) (pubsub_googleapis_com:subscription_
 _OLDEST: Final = "max by (subscription_id) (pubsub_googleapis_com:subscription_oldest_unacked_message_age)"
 _DEPTH: Final = "sum by (queue_id) (cloudtasks_googleapis_com:queue_depth)"
 _FAILED: Final = 'sum(increase(logging_googleapis_com:user_job_failed{monitored_resource=~".+"}[1d]))'
+#: Samples come each minute and up to four minutes late: what was published since is not in the last one.
+_PEAK: Final = (
+    "max by (subscription_id) (max_over_time(pubsub_googleapis_com:subscription_num_undelivered_messages[10m]))"
+)
 #: Executions of a Job that are looked at.
 _EXECUTIONS: Final = 20
 
@@ -28,7 +32,7 @@ def lines(cloud: Cloud, target: Target, live: Live, metrics: Metrics | None) -> 
     yield f"GKE         {'takes work' if now.gke_route else 'takes no work'}"
     yield from _waiting(target, live, now, metrics)
     for declared, name in superseded(target, live):
-        yield f"{name}  is left from another filter of {declared}; `cleanup` deletes it once it is empty"
+        yield f"{name}  is left from another filter of {declared}; `cleanup` deletes it when it is empty and not in use"
 
 
 def _functions(target: Target, live: Live) -> Iterator[str]:
@@ -73,10 +77,10 @@ def _waiting(target: Target, live: Live, now: Situation, metrics: Metrics | None
     backlog, oldest = _by(metrics, _BACKLOG, "subscription_id"), _by(metrics, _OLDEST, "subscription_id")
     for declared in target.resources.subscriptions:
         name = now.subscription(declared)
-        yield f"{name:<18}{backlog.get(name, 0):.0f} messages, the oldest {oldest.get(name, 0):.0f} s"
+        yield f"{name:<18}{_number(backlog.get(name))} messages, the oldest {_number(oldest.get(name))} s"
     depth = _by(metrics, _DEPTH, "queue_id")
     for name in target.resources.queues:
-        yield f"{name:<18}{depth.get(name, 0):.0f} tasks"
+        yield f"{name:<18}{_number(depth.get(name))} tasks"
     failed = sum(each.value for each in metrics.ask(_FAILED))
     yield f"failed jobs       {failed:.0f} in the last day"
 
@@ -85,6 +89,12 @@ def _by(metrics: Metrics, query: str, name: str) -> dict[str, float]:
     return {each.labels.get(name, ""): each.value for each in metrics.ask(query)}
 
 
-def backlog_of(metrics: Metrics, subscription: str) -> float:
-    """Messages not acknowledged; 0 where Cloud Monitoring knows of none."""
-    return _by(metrics, _BACKLOG, "subscription_id").get(subscription, 0.0)
+def _number(value: float | None) -> str:
+    """No sample is not the same as none."""
+    return "?" if value is None else f"{value:.0f}"
+
+
+def known_empty(metrics: Metrics, subscriptions: Collection[str]) -> frozenset[str]:
+    """Those without a message for ten minutes. One of which Cloud Monitoring has no sample is none of them."""
+    peaks = _by(metrics, _PEAK, "subscription_id")
+    return frozenset(name for name in subscriptions if peaks.get(name) == 0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from deploy.command import Command, Phase, Plan
 from deploy.faults import CannotDeploy
-from deploy.live import Live
+from deploy.live import Live, short_name
 from deploy.revisions import CANARY, PREVIOUS, Service, services
 from deploy.target import Target
 
@@ -30,18 +32,21 @@ def promote(target: Target, live: Live) -> Plan:
 
 
 def rollback(target: Target, live: Live) -> Plan:
-    """Ends a trial where there is one; else all traffic to what served before the last promotion.
+    """Ends a trial where there is one; else all traffic to what served before the last promotion or `up`.
 
     A promotion that stopped half-way is both: services that still try, and services that serve the trial's version.
-    Raises CannotDeploy when there is nothing to go back to.
+    Raises CannotDeploy when there is nothing to go back to, or what there is cannot read its secrets any more.
     """
     known = services(target, live).values()
     trials = [service for service in known if service.canary]
     versions = {service.version_of(service.canary) for service in trials}
     promoted = [
         service for service in known
-        if service.previous and not service.canary and (not trials or service.version_of(service.serving) in versions)
+        if service.previous not in (None, service.serving) and not service.canary
+        and (not trials or service.version_of(service.serving) in versions)
     ]  # fmt: skip
+    if closed := next((each for service in promoted for each in _closed(live, str(service.previous))), None):
+        raise CannotDeploy(closed)
     back = [
         *(_move(target, each, to_revisions={each.serving: "100"}, remove_tags=CANARY) for each in trials),
         *(_move(target, each, to_revisions={str(each.previous): "100"}, remove_tags=PREVIOUS) for each in promoted),
@@ -52,13 +57,28 @@ def rollback(target: Target, live: Live) -> Plan:
 
 
 def old_revisions(target: Target, live: Live) -> list[Command]:
-    """Those that get no traffic, have no tag and are not the newest."""
+    """Those that get no traffic, have no tag and are neither the newest nor the newest that is ready."""
     return [
         target.gcloud("run", "revisions", "delete", name, region=target.region, lane=service.name)
         for service in services(target, live).values()
         for name in sorted(service.revisions)
-        if name not in {*service.traffic, *service.tags.values(), service.latest}
+        if name not in {*service.pointed_at, service.latest, service.newest}
     ]
+
+
+def _closed(live: Live, revision: str) -> Iterator[str]:
+    """Versions of secrets that this revision is given and could not start without."""
+    found = live.of("revisions").get(revision, {})
+    variables = [each for container in found.get("spec", {}).get("containers", ()) for each in container.get("env", ())]
+    for each in variables:
+        pinned = each.get("valueFrom", {}).get("secretKeyRef")
+        if pinned and pinned["key"].isdigit():
+            states = {short_name(version): version.get("state") for version in live.versions.get(pinned["name"], ())}
+            if states.get(pinned["key"]) != "ENABLED":
+                yield (
+                    f"{revision} could not start: version {pinned['key']} of the secret {pinned['name']} is not "
+                    f"enabled (`gcloud secrets versions enable {pinned['key']} --secret={pinned['name']}`)."
+                )
 
 
 def _trials(target: Target, live: Live) -> list[tuple[Service, str]]:

@@ -9,6 +9,7 @@ from typing import Final
 
 from deploy.promql import Metrics
 from deploy.revisions import Service
+from shared.errors import JobError
 from shared.resources import Resources
 
 #: Metrics are two to three minutes old when they come.
@@ -23,6 +24,8 @@ _TIMES_SLOWER: Final = 1.5
 _SLACK_MS: Final = 100.0
 #: Looks in a row that must find it worse before the time is up.
 _TWICE: Final = 2
+#: Looks in a row that may fail: Cloud Monitoring has hiccups, too, and they say nothing of the canary.
+_IN_VAIN: Final = 5
 
 _OF: Final = 'monitored_resource="cloud_run_revision"'
 _REVISIONS: Final = "sum by (revision_name, response_code_class)"
@@ -75,11 +78,23 @@ def watch(
     clock: Callable[[], float] = time.monotonic,
     pause: Callable[[float], None] = time.sleep,
 ) -> Verdict:
-    """Look until the time is up, or until it was found worse twice in a row."""
-    started, worse_in_a_row = clock(), 0
+    """Look until the time is up, or until it was found worse twice in a row.
+
+    A look that fails is no verdict, and another follows; the fifth in a row raises what it failed with.
+    """
+    started, worse_in_a_row, in_vain = clock(), 0, 0
     while True:
         passed = clock() - started
-        verdict = judge(metrics, watched, window_seconds=max(60, int(passed)))
+        try:
+            verdict = judge(metrics, watched, window_seconds=max(60, int(passed)))
+        except JobError as error:
+            in_vain += 1
+            if in_vain == _IN_VAIN:
+                raise
+            say(f"No numbers this time: {error.message}")
+            pause(_PAUSE_SECONDS)
+            continue
+        in_vain = 0
         worse_in_a_row = worse_in_a_row + 1 if verdict.worse else 0
         if worse_in_a_row >= _TWICE or passed >= minutes * 60:
             for line in verdict.lines:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
 
-from deploy.faults import CannotDeploy
+from deploy.faults import CannotDeploy, NoGoodAnswer
 
 _TIMEOUT_SECONDS: Final = 60
 _JSON: Final = "application/json"
@@ -21,7 +21,7 @@ def call(
     headers: Mapping[str, str] | None = None,
     body: bytes | None = None,
 ) -> bytes:
-    """What the server answers with 2xx. Raises CannotDeploy; the address's query is never part of the message."""
+    """What the server answers with 2xx. Raises NoGoodAnswer; the address's query is never part of the message."""
     if not url.startswith(("https://", "http://127.0.0.1:")):
         raise CannotDeploy(f"{url.partition('?')[0]} is no HTTPS address.")
     request = Request(url, data=body, headers=dict(headers or {}), method=method)  # noqa: S310 looked at above
@@ -31,9 +31,9 @@ def call(
             return bytes(answer.read())
     except HTTPError as cause:
         said = cause.read(500).decode(errors="replace").strip()
-        raise CannotDeploy(f"{method} {place}: {cause.code} {cause.reason}. {said}") from cause
+        raise NoGoodAnswer(f"{method} {place}: {cause.code} {cause.reason}. {said}", cause.code) from cause
     except (URLError, TimeoutError, ConnectionError) as cause:
-        raise CannotDeploy(f"{method} {place}: no answer ({getattr(cause, 'reason', cause)}).") from cause
+        raise NoGoodAnswer(f"{method} {place}: no answer ({getattr(cause, 'reason', cause)}).") from cause
 
 
 def call_json(url: str, *, headers: Mapping[str, str] | None = None, body: Any = None) -> Any:

@@ -27,12 +27,25 @@ def target(env: Environment = "stg", **changes: Any) -> Target:
     return replace(wanted, **changes)
 
 
-def revision(name: str, version: str, *, created: str = "2026-11-01T00:00:00Z", ready: bool = True) -> dict[str, Any]:
+def revision(
+    name: str,
+    version: str,
+    *,
+    created: str = "2026-11-01T00:00:00Z",
+    ready: bool = True,
+    settings: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     labels = {"serving.knative.dev/service": name.rpartition("-")[0], "version": version}
     return {
         "metadata": {"name": name, "labels": labels, "creationTimestamp": created},
+        "spec": {"containers": [{"env": variables(settings or {})}]},
         "status": {"conditions": [{"type": "Ready", "status": str(ready)}]},
     }
+
+
+def variables(settings: Mapping[str, str]) -> list[dict[str, Any]]:
+    """A container's, as Cloud Run lists them."""
+    return [{"name": name, "value": value} for name, value in settings.items()]
 
 
 def service(name: str, traffic: list[dict[str, Any]], latest: str) -> dict[str, Any]:
@@ -78,6 +91,15 @@ def promoted(wanted: Target) -> Live:
         services.append(service(name, traffic, f"{name}-2"))
         revisions += [revision(f"{name}-{number}", f"v{number}") for number in range(3)]
     return Live({"services": tuple(services), "revisions": tuple(revisions)})
+
+
+def with_settings(live: Live, settings: Mapping[str, Mapping[str, str]]) -> Live:
+    """Revisions of a version with these settings: version → settings."""
+    changed = [
+        each | {"spec": {"containers": [{"env": variables(settings.get(each["metadata"]["labels"]["version"], {}))}]}}
+        for each in live.lists["revisions"]
+    ]
+    return replace(live, lists={**live.lists, "revisions": tuple(changed)})
 
 
 def with_subscriptions(live: Live, *subscriptions: Mapping[str, Any]) -> Live:

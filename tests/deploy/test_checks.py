@@ -9,7 +9,7 @@ import pytest
 
 from deploy import checks
 from deploy.live import Live
-from tests.deploy.projects import target
+from tests.deploy.projects import promoted, target, with_settings
 
 
 def info(*regions: str, value: int, dimensions: bool = True) -> dict[str, Any]:
@@ -55,6 +55,36 @@ def test_bucket_in_another_region_is_named() -> None:
 def test_bucket_in_its_region_is_fine() -> None:
     live = Live({"buckets": ({"name": "hub-stg-nca-uploads", "location": "ASIA-NORTHEAST1"},)})
     assert not list(checks.places(target(), live))
+
+
+OURS = {"email": target().account("nca-ingest")}
+
+
+@pytest.mark.parametrize(
+    ("lists", "said"),
+    [
+        ({}, None),
+        ({"accounts": (OURS,)}, "asia-northeast1 has nothing"),
+        ({"topics": ({"name": "projects/p/topics/alerts"},)}, "asia-northeast1 has nothing"),
+        ({"accounts": ({"email": "somebody@example.com"},)}, None),
+        # Half of a first `up`, and half of a `destroy`: both go on.
+        ({"accounts": (OURS,), "repositories": ({"name": "nca-fanout"},)}, None),
+        ({"accounts": (OURS,), "queues": ({"name": "projects/p/locations/l/queues/webhooks"},)}, None),
+        ({"accounts": (OURS,), "services": ({"metadata": {"name": "on-upload"}},)}, None),
+    ],
+)
+def test_wrong_region_is_not_taken_for_an_empty_project(lists: dict[str, Any], said: str | None) -> None:
+    found = list(checks.regions(target(), Live(lists)))
+    assert len(found) == (said is not None), found
+    assert said is None or said in found[0]
+
+
+def test_forgotten_gpu_region_is_named_by_the_functions_that_run() -> None:
+    live = with_settings(promoted(target()), {"v2": {"GPU_REGION": "asia-southeast1"}})
+    assert not list(checks.regions(target(), live))
+    assert list(checks.regions(target(gpu_region="asia-northeast1"), live)) == [
+        "the functions start the GPU Job in asia-southeast1, and --gpu-region is asia-northeast1: use asia-southeast1."
+    ]
 
 
 def test_prod_is_not_deployed_over_stg() -> None:

@@ -13,7 +13,7 @@ from deploy.cli import main
 from deploy.command import Command
 from deploy.faults import CannotDeploy
 from shared.errors import NotFound
-from tests.deploy.projects import NUMBER, promoted, target
+from tests.deploy.projects import NUMBER, promoted, target, with_settings
 
 WHERE = ("--project", "hub-stg", "--region", "asia-northeast1", "--gpu-region", "asia-southeast1", "--env", "stg")
 PROD = ("--project", "hub-prod", "--region", "asia-northeast1", "--gpu-region", "asia-southeast1", "--env", "prod")
@@ -155,27 +155,51 @@ def test_gpu_check_can_be_left_out() -> None:
     assert "offers no L4" not in deploy(cloud, "up", *WHERE, "--no-gpu-check")[1]
 
 
-def stg(version: str, hours: float) -> dict[str, Any]:
-    """Answers for the stg project, which has served this version for so long."""
+def running(project: str, version: str, hours: float = 48) -> dict[str, Any]:
+    """Answers for a project that has had this version for so long."""
     created = (datetime.now(UTC) - timedelta(hours=hours)).isoformat()
+    where = f"--region=asia-northeast1 --project={project}"
     live = promoted(target())
     revisions = [
         {**each, "metadata": {**each["metadata"], "creationTimestamp": created,
                               "labels": {**each["metadata"]["labels"], "version": version}}}
         for each in live.lists["revisions"]
     ]  # fmt: skip
-    return {"run services list": list(live.lists["services"]), "run revisions list": revisions}
+    services = list(live.lists["services"])
+    return {f"run services list {where}": services, f"run revisions list {where}": revisions}
+
+
+def stg(version: str, hours: float) -> dict[str, Any]:
+    return running("hub-stg", version, hours)
+
+
+def moved_on() -> dict[str, Any]:
+    """Stg has had v2 for long, and v3 for an hour."""
+    answers = stg("v2", 48)
+    for words, found in stg("v3", 1).items():
+        if words.startswith("run revisions"):
+            newer = [each for each in found if each["metadata"]["name"].endswith("-2")]
+            older = [each for each in answers[words] if not each["metadata"]["name"].endswith("-2")]
+            answers[words] = [*older, *newer]
+    return answers
 
 
 @pytest.mark.parametrize(
     ("answers", "options", "said"),
     [
         ({}, (), "prod wants --stg-project"),
-        ({}, ("--stg-project", "hub-stg"), "stg (hub-stg) runs nothing for on_upload"),
-        (stg("v1", 48), ("--stg-project", "hub-stg"), "stg (hub-stg) runs version v1 for on_upload: deploy v2 there"),
+        ({}, ("--stg-project", "hub-stg"), "stg (hub-stg) has no revision of version v2 for on_upload that is ready"),
+        (
+            stg("v1", 48),
+            ("--stg-project", "hub-stg"),
+            "no revision of version v2 for on_upload that is ready: deploy it there",
+        ),
         (stg("v2", 1), ("--stg-project", "hub-stg"), "has had version v2 only since"),
         (stg("v2", 48), ("--stg-project", "hub-stg"), None),
         (stg("v2", 3), ("--stg-project", "hub-stg", "--stg-hours", "2"), None),
+        (moved_on(), ("--stg-project", "hub-stg"), None),
+        (running("hub-prod", "v2", 1), (), None),
+        (running("hub-prod", "v1"), (), "prod wants --stg-project"),
         ({}, ("--force",), None),
     ],
 )
@@ -187,3 +211,58 @@ def test_prod_gets_what_stg_has_had_for_a_while(
     _, out = deploy(cloud, "up", *PROD, "--version", "v2", *options)
     assert (said or "let Cloud Build make the images") in out
     assert bool(cloud.changes) is (said is None)
+
+
+TAKES_AWAY = (("destroy", "--yes"), ("cleanup",), ("rollback",))
+MOVES = (("canary", "10"), ("promote",), ("gke", "up"), ("gke", "down"))
+
+
+def running(project: str, env: str) -> dict[str, Any]:
+    """Answers for a project that has been deployed."""
+    live = with_settings(promoted(target()), {"v2": {"GPU_REGION": "asia-southeast1"}})
+    labels = {"app": "nca-fanout", "env": env}
+    return {
+        "projects describe": {"projectId": project, "projectNumber": NUMBER},
+        "services list": [{"name": "x/run.googleapis.com"}, {"name": "x/pubsub.googleapis.com"}],
+        "pubsub topics list": [{"name": f"projects/{project}/topics/alerts", "labels": labels}],
+        "run services list": list(live.lists["services"]),
+        "run revisions list": list(live.lists["revisions"]),
+    }
+
+
+@pytest.mark.parametrize("command", [*TAKES_AWAY, *MOVES])
+def test_prod_is_not_touched_as_stg(command: tuple[str, ...]) -> None:
+    cloud = Project(running("hub-stg", "prod"))
+    code, out = deploy(cloud, *command, *WHERE, "--version", "v2")
+    assert (code, cloud.changes) == (1, [])
+    assert "labelled env=prod, and --env is stg" in out
+
+
+@pytest.mark.parametrize("command", [*TAKES_AWAY, *MOVES])
+def test_forgotten_gpu_region_stops_what_would_miss_the_job(command: tuple[str, ...]) -> None:
+    cloud = Project(running("hub-stg", "stg"))
+    where = [each for each in WHERE if each not in ("--gpu-region", "asia-southeast1")]
+    code, out = deploy(cloud, *command, *where, "--version", "v2")
+    assert (code, cloud.changes) == (1, [])
+    assert "--gpu-region is asia-northeast1: use asia-southeast1" in out
+
+
+@pytest.mark.parametrize(
+    ("env", "typed", "done"),
+    [("stg", "", True), ("prod", "", False), ("prod", "hub-stg\n", False), ("prod", "hub-prod\n", True)],
+)
+def test_prod_is_destroyed_only_by_its_name(env: str, typed: str, done: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    cloud = Project(running(f"hub-{env}", env))
+    code, out = deploy(cloud, "destroy", "--yes", *(WHERE if env == "stg" else PROD))
+    assert (code == 0, bool(cloud.changes)) == (done, done), out
+
+
+def test_cleanup_without_the_set_that_serves_is_refused() -> None:
+    live = with_settings(promoted(target()), {"v2": {"GPU_FILE_TYPES": "mp4,mkv"}})
+    cloud = Project({**running("hub-stg", "stg"), "run revisions list": list(live.lists["revisions"])})
+    code, out = deploy(cloud, "cleanup", *WHERE)
+    assert (code, cloud.changes) == (1, [])
+    assert "what serves has GPU_FILE_TYPES=mkv,mp4" in out
+    assert deploy(cloud, "cleanup", *WHERE, "--set", "GPU_FILE_TYPES=mp4,mkv")[0] == 0
+    assert [title for title in cloud.changes if title.startswith("run revisions delete")]

@@ -63,6 +63,35 @@ DISABLED = (
             NotSettledYet,
             "Secret Accessor",
         ),
+        (
+            "ERROR: (gcloud.run.deploy) PERMISSION_DENIED: Permission 'iam.serviceaccounts.actAs' denied on service "
+            "account a@b.iam.gserviceaccount.com (or it may not exist).",
+            NotSettledYet,
+            "or it may not exist",
+        ),
+        (
+            "ERROR: (gcloud.alpha.run.jobs.deploy) Google Cloud Run Service Agent "
+            "service-1@serverless-robot-prod.iam.gserviceaccount.com must have permission to read the image, x.",
+            NotSettledYet,
+            "must have permission to read the image",
+        ),
+        (
+            "ERROR: (gcloud.run.deploy) FAILED_PRECONDITION: due to quota restrictions, Cloud Build cannot run builds "
+            "in this region. Please contact support.",
+            CannotDeploy,
+            "x: Cloud Build runs nothing of this project in this region",
+        ),
+        (
+            "ERROR: (gcloud.builds.submit) FAILED_PRECONDITION: no concurrent builds quota available to create builds",
+            CannotDeploy,
+            "x: Cloud Build runs nothing of this project in this region",
+        ),
+        (
+            "ERROR: (gcloud.alpha.monitoring.policies.create) ABORTED: Too many concurrent edits to the project "
+            "configuration. Please try again.",
+            NotSettledYet,
+            "concurrent edits",
+        ),
         ("", CannotDeploy, "x: it failed and said nothing"),
         ("WARNING: old\nsomething odd", CannotDeploy, "x: something odd"),
     ],

@@ -35,7 +35,7 @@ def environment(commands: list[Command]) -> dict[str, str]:
 def test_functions_hear_of_the_cluster_when_pods_can_come() -> None:
     commands = up()
     order = ["clusters create-auto", "get-credentials", "apply --server-side", "wait deployment", "apply --kustomize",
-             "clusters update", "run deploy ingest"]  # fmt: skip
+             "wait scaledobject", "clusters update", "run deploy ingest"]  # fmt: skip
     found = [first(commands, words) for words in order]
     assert found == sorted(found)
     assert environment(commands)["ENABLE_GKE_ROUTE"] == "true"
@@ -95,11 +95,15 @@ def test_kubectl_never_speaks_to_whatever_cluster_is_the_current_one() -> None:
     assert all("--context=gke_hub-stg_asia-northeast1_nca-auto-gpu" in each.arguments for each in commands)
 
 
-def test_pods_get_their_account_and_keda_only_the_metrics() -> None:
+def test_pods_get_their_account_keda_only_the_metrics_and_nodes_their_role_and_the_images() -> None:
     bound = {each.title for each in up() if "add-iam-policy-binding" in each.title}
-    assert len(bound) == 2
+    assert len(bound) == 4
     assert any("gke-gpu-sa@hub-stg" in title and "workloadIdentityUser" in title for title in bound)
     assert any("monitoring.viewer" in title for title in bound)
+    nodes = [each for each in up() if any("-compute@developer.gserviceaccount.com" in str(a) for a in each.arguments)]
+    assert {each.arguments[0] for each in nodes} == {"projects", "artifacts"}
+    assert "--role=roles/container.defaultNodeServiceAccount" in str(nodes)
+    assert "--role=roles/artifactregistry.reader" in str(nodes)
 
 
 def test_destroy_does_not_leave_a_cluster_behind() -> None:

@@ -43,6 +43,7 @@ def changed_project() -> Live:
         return tuple({"name": name} for name in names)
 
     ours = {"userLabels": {"app": "nca-fanout"}, "labels": {"app": "nca-fanout"}}
+    task = {"template": {"spec": {"template": {"spec": {"containers": [{"env": []}]}}}}}
     live = promoted(wanted)
     return replace(
         live,
@@ -72,7 +73,9 @@ def changed_project() -> Live:
             "budgets": ({"name": "billingAccounts/0A0A0A-0B0B0B-0C0C0C/budgets/1",
                          "displayName": "nca-fanout stg hub-stg"},),
             **{
-                f"jobs {wanted.job_region(name)}": ({"metadata": {"name": each.name, "labels": {"version": "v1"}}},)
+                f"jobs {wanted.job_region(name)}": (
+                    {"metadata": {"name": each.name, "labels": {"version": "v1"}}, "spec": task},
+                )
                 for name, each in resources.jobs.items()
             },
         },
@@ -114,8 +117,8 @@ def test_every_command_names_its_project_and_asks_nothing() -> None:
 def test_every_resource_that_can_carry_labels_does() -> None:
     kinds = {
         "artifacts repositories create", "storage buckets update", "pubsub topics create", "secrets create",
-        "pubsub subscriptions create", "eventarc triggers create", "run deploy", "beta run jobs deploy",
-        "beta monitoring channels create",
+        "pubsub subscriptions create", "eventarc triggers create", "run deploy", "run jobs deploy",
+        "alpha run jobs deploy", "beta monitoring channels create",
     }  # fmt: skip
     met = set()
     for command in commands(phases.up(target(), Live())):

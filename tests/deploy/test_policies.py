@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from deploy import alerting
+from deploy.apply import lanes
 from deploy.live import Live
 from deploy.policies import policies
-from monitoring import rules
+from monitoring import log_metrics, rules
 from tests.deploy.projects import target
 
 #: Prints what gcloud makes of a rule file, by gcloud's own code.
@@ -120,6 +121,26 @@ def test_whoever_was_mailed_still_is_without_the_option() -> None:
     ours = {"userLabels": target().labels}
     live = replace(live, lists={**live.lists, "channels": tuple({**each, **ours} for each in live.lists["channels"])})
     assert alerting.alert_policies(replace(target(), alert_email=None), live) == []
+
+
+def test_text_labels_come_back_without_their_type() -> None:
+    """STRING is the enum's zero: proto3 JSON leaves it out."""
+    there = []
+    for name in alerting.metric_names():
+        metric = yaml.safe_load((log_metrics.FOLDER / f"{name}.yaml").read_text())
+        for label in metric["metricDescriptor"].get("labels", ()):
+            label.pop("valueType")
+        there.append({"name": name, **metric})
+    assert any(each["metricDescriptor"].get("labels") for each in there)
+    assert alerting.metrics(target(), Live({"metrics": tuple(there)})) == []
+    there[0]["metricDescriptor"]["labels"] = [{"key": "another"}]
+    assert len(alerting.metrics(target(), Live({"metrics": tuple(there)}))) == 1
+
+
+def test_channels_and_policies_are_edited_one_after_the_other() -> None:
+    commands = [*alerting.channels(target(), Live()), *alerting.alert_policies(target(), Live())]
+    commands += alerting.alert_policies(target(), deployed(config="older"))
+    assert len(lanes(commands)) == 1
 
 
 def test_log_metric_is_updated_when_a_field_of_its_file_differs() -> None:

@@ -37,7 +37,8 @@ class Hub(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         assert self.path == "/v1/jobs/j1"
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-        self._answer(200, {"state": state}) if state else self._answer(404, {"code": "not_found"})
+        status = int(state) if state and state.isdigit() else 200 if state else 404
+        self._answer(status, {"state": state})
 
     def _body(self) -> bytes:
         return self.rfile.read(int(self.headers["Content-Length"]))
@@ -76,6 +77,20 @@ def test_file_is_uploaded_and_its_job_waited_for(hub: str) -> None:
 def test_job_that_ends_otherwise_fails_the_test(hub: str, state: str) -> None:
     with pytest.raises(CannotDeploy, match=f"j1 is {state}"):
         run(hub, "running", state)
+
+
+def test_hiccup_of_the_hub_is_waited_out(hub: str) -> None:
+    assert "succeeded" in run(hub, "running", "503", "500", "succeeded")
+
+
+def test_refused_key_is_not_waited_out(hub: str) -> None:
+    with pytest.raises(CannotDeploy, match="401"):
+        run(hub, "running", "401", "succeeded")
+
+
+def test_hub_that_stays_down_fails_the_test(hub: str) -> None:
+    with pytest.raises(CannotDeploy, match="j1 is not known after"):
+        run(hub, "503", patience=0)
 
 
 def test_job_that_does_not_end_in_time_fails_the_test(hub: str) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from deploy import cleanup, phases
+from deploy import checks, cleanup, phases, status
 from deploy.access import Grant, Resource
 from deploy.live import Live
+from deploy.promql import Sample
 from deploy.situation import situation, superseded
 from shared.routing import filter_text
-from tests.deploy.projects import on_trial, subscription, target, with_subscriptions
+from tests.deploy.projects import on_trial, promoted, subscription, target, variables, with_settings, with_subscriptions
 
 BEFORE, AFTER = frozenset({"mp4", "mov", "wav"}), frozenset({"mp4", "mov", "wav", "mkv"})
 CHANGED = target(settings={"GPU_FILE_TYPES": "mp4,mov,wav,mkv"})
@@ -83,8 +84,70 @@ def test_a_stranger_with_a_similar_name_is_none_of_ours(stranger: str) -> None:
     assert list(superseded(CHANGED, live)) == []
 
 
+def served(live: Live) -> Live:
+    """With the changed set in every revision."""
+    now = {"GPU_FILE_TYPES": ",".join(sorted(AFTER))}
+    return with_settings(live, {"v1": now, "v2": now})
+
+
+def deleted(live: Live) -> set[str]:
+    """By `cleanup`, were all subscriptions empty."""
+    plan = cleanup.cleanup(CHANGED, live, frozenset(live.of("subscriptions")))
+    done = [command.title for phase in plan for command in phase.commands]
+    return {title.rpartition(" ")[2] for title in done if "subscriptions delete" in title}
+
+
+def test_cleanup_keeps_what_the_way_back_needs_with_its_doorbell() -> None:
+    left = [subscription(name, filter=filter_text(BEFORE)) for name in ("gpu-work", "gpu-sub", "gpu-gke-work")]
+    older = subscription("gpu-work-abcdef", filter=filter_text(frozenset({"avi"})))
+    live = with_subscriptions(promoted(target()), *left, older)
+    before, now = {"GPU_FILE_TYPES": "mp4,mov,wav"}, {"GPU_FILE_TYPES": "mp4,mov,wav,mkv"}
+    assert deleted(with_settings(live, {"v1": before, "v2": now})) == {"gpu-work-abcdef"}
+    named = {**now, "GPU_SUBSCRIPTION": "gpu-work-abcdef", "GKE_SUBSCRIPTION": "gpu-gke-work"}
+    assert deleted(with_settings(live, {"v1": named, "v2": now})) == {"gpu-work", "gpu-sub"}
+    assert deleted(served(live)) == {"gpu-work", "gpu-sub", "gpu-gke-work", "gpu-work-abcdef"}
+
+
+def test_cleanup_keeps_what_a_job_pulls() -> None:
+    live = served(known(gpu_work=BEFORE, gpu_gke_work=BEFORE))
+    job = target().resources.jobs["gpu"].name
+    secret = {"name": "API_KEYS", "valueFrom": {"secretKeyRef": {"name": "nca-api-keys", "key": "1"}}}
+    given = variables({"GPU_SUBSCRIPTION": "gpu-work", "GPU_FILE_TYPES": "avi"})
+    task = {"containers": [{"env": [secret, *given]}]}
+    spec = {"template": {"spec": {"template": {"spec": task}}}}
+    jobs = {f"jobs {target().gpu_region}": ({"metadata": {"name": job}, "spec": spec},)}
+    assert deleted(replace(live, lists={**live.lists, **jobs})) == {"gpu-gke-work"}
+
+
+def test_cleanup_wants_the_set_that_serves() -> None:
+    """Without the --set of `up`, the subscriptions in use would look superseded."""
+    live = served(known(gpu_work=AFTER))
+    assert list(checks.same_file_types(CHANGED, live)) == []
+    (said,) = checks.same_file_types(target(), live)
+    assert "GPU_FILE_TYPES=mkv,mov,mp4,wav" in said
+    assert list(checks.same_file_types(target(), Live())) == []
+
+
+class Samples:
+    """Cloud Monitoring with one answer to everything."""
+
+    def __init__(self, **values: float) -> None:
+        self._samples = [Sample({"subscription_id": name.replace("_", "-")}, value) for name, value in values.items()]
+        self.asked: list[str] = []
+
+    def ask(self, query: str) -> list[Sample]:
+        self.asked.append(query)
+        return self._samples
+
+
+def test_a_subscription_is_empty_only_when_it_is_known_to_be() -> None:
+    metrics = Samples(gpu_work=0.0, gpu_sub=3.0)
+    assert status.known_empty(metrics, ["gpu-work", "gpu-sub", "gpu-gke-work"]) == {"gpu-work"}
+    assert all("[10m]" in query for query in metrics.asked)
+
+
 def test_cleanup_deletes_the_empty_and_works_off_the_others() -> None:
-    live = known(gpu_work=BEFORE, gpu_sub=BEFORE, gpu_gke_work=BEFORE)
+    live = served(known(gpu_work=BEFORE, gpu_sub=BEFORE, gpu_gke_work=BEFORE))
     plan = cleanup.cleanup(CHANGED, live, frozenset({"gpu-sub", "gpu-work"}))
     done = [command.title for phase in plan for command in phase.commands]
     assert {title.rpartition(" ")[2] for title in done if "subscriptions delete" in title} == {"gpu-sub", "gpu-work"}

@@ -95,6 +95,16 @@ def test_old_revisions_are_those_that_nothing_points_to() -> None:
     assert deleted == {f"{target().service(function)}-0" for function in target().resources.functions}
 
 
+def test_the_newest_revision_stays_also_when_it_never_became_ready() -> None:
+    """Cloud Run deletes no revision that is its service's latest."""
+    live = promoted(target())
+    failed = [
+        {**each, "status": {**each["status"], "latestCreatedRevisionName": f"{each['metadata']['name']}-0"}}
+        for each in live.lists["services"]
+    ]
+    assert traffic.old_revisions(target(), Live({**live.lists, "services": tuple(failed)})) == []
+
+
 def test_nothing_is_deleted_while_a_trial_runs() -> None:
     assert traffic.old_revisions(target(), on_trial(target())) == []
 
@@ -172,3 +182,85 @@ def test_a_new_version_is_deployed_beside_what_serves() -> None:
     live = with_newest("ingest-1", "ingest-2")
     (command,) = about_ingest(functions.deploy_on_trial(replace(target(), version="v3"), live, Situation()))
     assert {"--no-traffic", "--tag=canary"} <= flags_of(command)
+
+
+def way_back(live: Live) -> dict[str, set[str]]:
+    found = functions.keep_way_back(target(), live, situation(target(), live))
+    return {str(each.arguments[3]): flags_of(each) for each in found}
+
+
+@pytest.mark.parametrize("follows_latest", [True, False])
+def test_up_tags_what_serves_before_it_is_left(follows_latest: bool) -> None:
+    live = with_newest("ingest-1", "ingest-1", follows_latest=follows_latest)
+    live = Live({"services": live.lists["services"], "revisions": (revision("ingest-1", "v1"),)})
+    assert way_back(live) == {"ingest": {"--update-tags=previous=ingest-1"}}
+
+
+def test_up_after_a_promotion_moves_the_tag_to_what_was_promoted() -> None:
+    expected = {
+        each.name: {f"--update-tags=previous={each.name}-2"} for each in services(target(), promoted(target())).values()
+    }
+    assert way_back(promoted(target())) == expected
+
+
+def with_current(live: Live, function: str) -> Live:
+    """One function has what is wanted already."""
+    wanted = labels(target(), live, situation(target(), live), function)
+    name = f"{target().service(function)}-2"
+    changed = [
+        {**each, "metadata": {**each["metadata"], "labels": each["metadata"]["labels"] | wanted}}
+        if each["metadata"]["name"] == name else each
+        for each in live.lists["revisions"]
+    ]  # fmt: skip
+    return Live({**live.lists, "revisions": tuple(changed)})
+
+
+def test_tag_of_an_older_release_goes_when_only_others_change() -> None:
+    """A setting changes at v2: a way back to v1 for some and to v2 for others would mix the two."""
+    assert way_back(with_current(promoted(target()), "ingest"))["ingest"] == {"--remove-tags=previous"}
+
+
+def test_up_that_changes_nothing_leaves_tags_alone() -> None:
+    live = promoted(target())
+    for function in target().resources.functions:
+        live = with_current(live, function)
+    assert way_back(live) == {}
+
+
+def test_up_that_stopped_half_way_keeps_the_tags_it_has_set() -> None:
+    live = with_current(promoted(target()), "ingest")
+    older = [
+        each if each["metadata"]["name"] == "ingest" else service(
+            each["metadata"]["name"], [{"revisionName": f"{each['metadata']['name']}-1", "percent": 100}],
+            f"{each['metadata']['name']}-1",
+        )
+        for each in live.lists["services"]
+    ]  # fmt: skip
+    found = way_back(Live({**live.lists, "services": tuple(older)}))
+    assert "ingest" not in found
+    assert found["deliver"] == {"--update-tags=previous=deliver-1"}
+
+
+def test_rollback_leaves_alone_what_an_up_has_tagged_and_not_left() -> None:
+    live = promoted(target())
+    stayed = service("deliver", [{"revisionName": "deliver-2", "percent": 100, "tag": "previous"}], "deliver-2")
+    others = [each for each in live.lists["services"] if each["metadata"]["name"] != "deliver"]
+    plan = traffic.rollback(target(), Live({**live.lists, "services": (*others, stayed)}))
+    assert "deliver" not in {str(each.arguments[3]) for phase in plan for each in phase.commands}
+
+
+def pinned(state: str) -> Live:
+    live = promoted(target())
+    env = [{"name": "ALERT_TOKEN", "valueFrom": {"secretKeyRef": {"name": "nca-alert-token", "key": "1"}}}]
+    revisions = [
+        {**each, "spec": {"containers": [{"env": env}]}} if each["metadata"]["name"] == "alert-relay-1" else each
+        for each in live.lists["revisions"]
+    ]
+    versions = ({"name": "projects/1/secrets/nca-alert-token/versions/1", "state": state},)
+    return Live({**live.lists, "revisions": tuple(revisions)}, versions={"nca-alert-token": versions})
+
+
+def test_rollback_to_a_revision_that_could_not_read_its_secret_is_refused() -> None:
+    assert traffic.rollback(target(), pinned("ENABLED"))
+    with pytest.raises(CannotDeploy, match="alert-relay-1 could not start: version 1 of the secret nca-alert-token"):
+        traffic.rollback(target(), pinned("DISABLED"))

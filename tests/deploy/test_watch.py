@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from deploy.faults import NoGoodAnswer
 from deploy.promql import Sample
 from deploy.revisions import services
 from deploy.watch import Numbers, Trial, judge, trials, watch
@@ -93,6 +94,43 @@ def test_bad_canary_is_not_watched_longer_than_twice() -> None:
     metrics = Metrics(deliver_2=Numbers(100, 50, 1), deliver_1=Numbers(100, 0, 1))
     assert watch(metrics, [TRIAL], 15, lambda line: None, clock=clock, pause=clock.pause).worse
     assert clock.now == 30
+
+
+class Hiccups(Metrics):
+    """Some looks fail: of them, only the first question is asked."""
+
+    def __init__(self, failing: set[int], **numbers: Numbers) -> None:
+        super().__init__(**numbers)
+        self.looks, self.failing = 0, failing
+
+    def ask(self, query: str) -> list[Sample]:
+        if "request_count" in query and "deliver-2" in query:
+            self.looks += 1
+            if self.looks in self.failing:
+                raise NoGoodAnswer("GET monitoring.googleapis.com: 503 Service Unavailable.", 503)
+        return super().ask(query)
+
+
+GOOD, BAD = Numbers(100, 0, 1), Numbers(100, 50, 1)
+
+
+@pytest.mark.parametrize("failing", [{1, 2, 3, 4}, {2, 3, 4, 5, 7, 8, 9, 10}, {31}])
+def test_look_that_failed_is_no_verdict(failing: set[int]) -> None:
+    clock, metrics = Clock(), Hiccups(failing, deliver_2=GOOD, deliver_1=GOOD)
+    assert not watch(metrics, [TRIAL], 15, lambda line: None, clock=clock, pause=clock.pause).worse
+    assert clock.now == (930 if 31 in failing else 900)
+
+
+def test_bad_canary_is_found_between_looks_that_failed() -> None:
+    clock, metrics = Clock(), Hiccups({2}, deliver_2=BAD, deliver_1=GOOD)
+    assert watch(metrics, [TRIAL], 15, lambda line: None, clock=clock, pause=clock.pause).worse
+    assert metrics.looks == 3
+
+
+def test_five_looks_in_a_row_that_failed_end_the_watch() -> None:
+    clock, metrics = Clock(), Hiccups({1, 2, 3, 4, 5}, deliver_2=GOOD, deliver_1=GOOD)
+    with pytest.raises(NoGoodAnswer, match="503"):
+        watch(metrics, [TRIAL], 15, lambda line: None, clock=clock, pause=clock.pause)
 
 
 def test_functions_that_hold_requests_are_judged_by_their_median() -> None:

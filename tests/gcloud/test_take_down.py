@@ -49,6 +49,12 @@ def test_gke_up_makes_the_cluster_its_pods_and_tells_the_functions(deployed: Dep
         deployed.key(f"iam/serviceAccounts/{pods}"), "roles/iam.workloadIdentityUser"
     )
     assert members == {f"serviceAccount:{deployed.cloud.project}.svc.id.goog[{GKE.namespace}/gpu-runner]"}
+    nodes = f"serviceAccount:{deployed.cloud.number}-compute@developer.gserviceaccount.com"
+    for key, role in (
+        (f"cloudresourcemanager/projects/{deployed.cloud.project}", "roles/container.defaultNodeServiceAccount"),
+        (deployed.key(f"artifactregistry/{deployed.region}/repositories/nca-fanout"), "roles/artifactregistry.reader"),
+    ):
+        assert nodes in deployed.cloud.store.members(key, role)
     for function in ("ingest", "on-upload", "dispatch"):
         service = deployed.at(f"run/{deployed.region}/services/{function}")
         (container,) = service["spec"]["template"]["spec"]["containers"]

@@ -160,6 +160,10 @@ def test_job_runs_as_declared(deployed: Deployment, name: str) -> None:
     assert int(task["timeoutSeconds"]) == wanted.task_timeout
     assert task["maxRetries"] == wanted.max_retries
     assert task.get("nodeSelector", {}).get("run.googleapis.com/accelerator") == wanted.gpu
+    one_zone = job["spec"]["template"]["metadata"]["annotations"].get(
+        "run.googleapis.com/gpu-zonal-redundancy-disabled"
+    )
+    assert one_zone == ("True" if wanted.gpu else None)
     limits = {"cpu": str(wanted.cpu), "memory": wanted.memory} | ({"nvidia.com/gpu": "1"} if wanted.gpu else {})
     assert container["resources"]["limits"] == limits
     assert (*container["command"], *container["args"]) == wanted.command

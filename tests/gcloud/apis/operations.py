@@ -26,6 +26,13 @@ def _channel(call: Call, key: str, channel: Resource) -> None:
         agent(call, "gcp-sa-monitoring-notification")
 
 
+def _metric(call: Call, key: str, metric: Resource) -> None:
+    """Proto3's JSON leaves out an enum's zero: a label without a type is a STRING."""
+    for label in metric.get("metricDescriptor", {}).get("labels", []):
+        if label.get("valueType") == "STRING":
+            del label["valueType"]
+
+
 def _channels(call: Call) -> Resource:
     """Cloud Monitoring itself applies `--filter`, of which `a.b="c" AND …` is known here."""
     wanted = re.findall(r'([\w.]+)="([^"]*)"', call.request.query.get("filter", ""))
@@ -88,6 +95,7 @@ QUIRKS = {
     "DELETE container/projects/*/locations/*/clusters/*": _delete_cluster,
 }
 COMPLETIONS = {
+    "logging/projects/*/metrics/*": _metric,
     "monitoring/projects/*/alertPolicies/*": _numbered,
     "monitoring/projects/*/notificationChannels/*": _channel,
     "monitoring/projects/*/dashboards/*": _numbered,

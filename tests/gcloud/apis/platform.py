@@ -13,6 +13,7 @@ AGENTS = {
     "cloudscheduler.googleapis.com": "gcp-sa-cloudscheduler",
     "run.googleapis.com": "serverless-robot-prod",
 }
+_GKE = "container.googleapis.com"
 
 
 def agent(call: Call, domain: str) -> str:
@@ -31,6 +32,10 @@ def _enable(call: Call) -> Resource:
     for name in services:
         entry = {"name": _service(call, name), "config": {"name": name}, "state": "ENABLED"}
         call.store.resources[_service(call, name)] = entry
+    if _GKE in services:
+        # Compute Engine is turned on with it, and brings its default account.
+        email = f"{call.cloud.number}-compute@developer.gserviceaccount.com"
+        call.store.resources.setdefault(f"iam/projects/{call.cloud.project}/serviceAccounts/{email}", {"agent": True})
     return call.operation({})
 
 
