@@ -39,6 +39,8 @@ def _is_passing(error: Exception) -> bool:
 
 
 _WRITE_RETRY = Retry(predicate=_is_passing, initial=0.2, maximum=2.0, timeout=8.0)
+#: A small object whose checksum is wrong was hurt on the way, or read by an emulator in the midst of a write.
+_CORRUPT_RETRY = Retry(predicate=lambda error: isinstance(error, DataCorruption), initial=0.02, timeout=2.0)
 
 
 class GcsObjects:
@@ -65,7 +67,7 @@ class GcsObjects:
         blob = self._blob(bucket, name)
         try:
             with _translated(name):
-                data: bytes = blob.download_as_bytes(timeout=_TIMEOUT, retry=_RETRY)
+                data: bytes = _CORRUPT_RETRY(blob.download_as_bytes)(timeout=_TIMEOUT, retry=_RETRY)
         except SourceMissing:
             return None
         headers: Mapping[str, str] = self._answer.headers
@@ -260,6 +262,7 @@ def _translated(name: str) -> Iterator[None]:
         raise Misconfigured(f"storage does not allow this service to use {name}") from cause
     except (
         api.GoogleAPICallError,
+        api.RetryError,
         requests.ConnectionError,
         requests.Timeout,
         requests.exceptions.ChunkedEncodingError,

@@ -15,8 +15,13 @@ from shared.gcs import GcsObjects
 
 
 @contextmanager
-def storage(*statuses: int, headers: dict[str, str] | None = None) -> Iterator[tuple[GcsObjects, list[str]]]:
-    """A client of a server that answers with these statuses, the last one for ever; and the requests it got."""
+def storage(
+    *statuses: int, headers: dict[str, str] | None = None, torn: int = 0
+) -> Iterator[tuple[GcsObjects, list[str]]]:
+    """A client of a server that answers with these statuses, the last one for ever; and the requests it got.
+
+    The first `torn` answers carry a checksum that is not theirs.
+    """
     asked: list[str] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -33,6 +38,8 @@ def storage(*statuses: int, headers: dict[str, str] | None = None) -> Iterator[t
             self.send_response(status)
             for name, value in (headers or {}).items():
                 self.send_header(name, value)
+            if is_object and len(asked) <= torn:
+                self.send_header("X-Goog-Hash", "crc32c=AAAAAA==")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
@@ -77,6 +84,20 @@ def test_an_object_whose_age_the_answer_does_not_tell_is_asked_for_it() -> None:
     assert stored is not None
     assert stored.updated.isoformat() == "2026-01-02T03:04:05+00:00"
     assert len(asked) == 2
+
+
+def test_an_answer_torn_by_a_write_is_read_again() -> None:
+    headers = {"X-Goog-Generation": "7", "Last-Modified": "Fri, 02 Jan 2026 03:04:05 GMT"}
+    with storage(200, headers=headers, torn=2) as (objects, asked):
+        stored = objects.read("b", "a")
+    assert stored is not None
+    assert stored.generation == 7
+    assert len(asked) == 3
+
+
+def test_a_checksum_that_stays_wrong_is_a_passing_fault() -> None:
+    with storage(200, torn=1000) as (objects, _), pytest.raises(Unavailable):
+        objects.read("b", "a")
 
 
 def test_a_token_that_could_not_be_had_is_a_passing_fault() -> None:
