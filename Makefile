@@ -7,6 +7,9 @@ BIN := .venv/bin
 FILE ?=
 MONITORING ?=
 URL ?=
+ROWS ?=
+# Another index where pip is to look for torch: the package index has it with CUDA, in gigabytes. docs/images.md
+TORCH_INDEX ?=
 
 .PHONY: help setup demo up test test-n8n check fmt lock bench bench-media review sbom clean
 
@@ -15,15 +18,17 @@ help: ## list the targets
 
 setup: .venv/.ready .cache/.ready ## the virtual environment, pinned dependencies, model and demo recording
 
-.venv/.ready: requirements-dev.txt
+.venv/.ready: requirements-dev.txt workers/fit_torchaudio.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
-	@echo "setting up .venv (pinned, 0.8 GB of disk) …" >&2
+	@echo "setting up .venv (pinned, 2.2 GB of disk) …" >&2
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt \
+	  $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX)) >&2
+	@$(BIN)/python -m workers.fit_torchaudio
 	@touch $@
 
-.cache/.ready: .venv/.ready local/assets.py local/demo_video.py
-	@echo "fetching the speech model and the demo's recording (93 MB to download) …" >&2
+.cache/.ready: .venv/.ready local/assets.py local/demo_video.py $(wildcard workers/weights/*.py)
+	@echo "fetching the models and the demo's recording (137 MB to download) …" >&2
 	@$(BIN)/python -m local.assets >&2
 	@touch $@
 
@@ -58,21 +63,26 @@ fmt: setup ## format and mend what ruff can
 bench: setup ## measure; results go to build/bench/*.json
 	@OMP_WAIT_POLICY=passive $(BIN)/python -m bench
 
-bench-media: setup ## measure the media engine alone (BENCH_MEDIA_FILE=path takes another film)
-	@$(BIN)/python -m bench media
+bench-media: setup ## measure the media engine alone (ROWS="silence bytes" some rows only)
+	@$(BIN)/python -m bench media $(addprefix --only ,$(ROWS))
 
 review: setup ## the last week as a page with plots, in build/review/ (URL=… of a Prometheus-compatible API)
 	@$(BIN)/python -m monitoring.review --url "$(URL)"
 
 COMPILE := uv pip compile --quiet --no-header --no-emit-index-url --no-emit-find-links --python-version 3.11
-lock: ## compile the pinned requirements (needs uv)
+# A list must not say which build of torch uv has found: the same pins make an image with CUDA and one without.
+ANY_TORCH := sed -E -i 's/^(torch==[^+]+)[+].*/\1/'
+lock: ## compile the pinned requirements (needs uv, and torch's CPU build by UV_FIND_LINKS or UV_TORCH_BACKEND=cpu)
 	$(COMPILE) requirements.in -o requirements.txt
 	for folder in workers/cpu workers/gpu deploy; do \
 	  up=$$(echo $$folder | sed 's,[^/]*,..,g'); \
 	  { echo "-r $$up/requirements.txt"; $(COMPILE) $$folder/requirements.in; } > $$folder/requirements.tmp; \
+	  $(ANY_TORCH) $$folder/requirements.tmp; \
 	  mv $$folder/requirements.tmp $$folder/requirements.txt; \
 	done
+	sed -i '/^torch==/d' requirements-dev.txt # or uv would keep to the build with CUDA, which the pin names, too
 	$(COMPILE) requirements-dev.in -o requirements-dev.txt
+	$(ANY_TORCH) requirements-dev.txt
 
 SBOM_DIR := build/sbom
 # Pinned lines alone: the tool reads no constraints and no comments.

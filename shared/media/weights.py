@@ -1,4 +1,4 @@
-"""Where the speech model's weights come from: a local folder, or gs://bucket/prefix fetched once per worker."""
+"""Where models' weights come from: the speech model's from a folder or gs://, the small ones' from the image."""
 
 from __future__ import annotations
 
@@ -26,6 +26,15 @@ def model_folder(setting: str | None, objects: Objects) -> Path:
             raise Misconfigured(f"MODEL names {folder.name}, which holds no model.bin")
         return folder
     return _fetch(setting, objects)
+
+
+def weights_file(folder: Path | None, name: str) -> Path:
+    """A small model's weights, in the folder that the setting WEIGHTS names. Raises Misconfigured when they are not."""
+    if folder is None:
+        raise Misconfigured("WEIGHTS is not set: the folder that `python -m workers.weights` fills")
+    if not (folder / name).is_file():
+        raise Misconfigured(f"WEIGHTS names {folder.name}, which holds no {name}")
+    return folder / name
 
 
 def _fetch(uri: str, objects: Objects) -> Path:

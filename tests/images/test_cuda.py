@@ -26,9 +26,13 @@ def binary() -> bytes:
     return library.locate().read_bytes()
 
 
-def requirements() -> dict[str, str]:
-    text = (ROOT / "workers/gpu/requirements.txt").read_text()
+def pins(worker: str) -> dict[str, str]:
+    text = (ROOT / "workers" / worker / "requirements.txt").read_text()
     return dict(re.findall(r"^([a-z0-9-]+)==([^ \n]+)", text, re.MULTILINE))
+
+
+def dockerfile(worker: str) -> str:
+    return (ROOT / "workers" / worker / "Dockerfile").read_text()
 
 
 def architectures(data: bytes) -> Iterator[tuple[int, int]]:
@@ -43,12 +47,13 @@ def architectures(data: bytes) -> Iterator[tuple[int, int]]:
             at += length + payload
 
 
-def test_each_cuda_library_that_ctranslate2_opens_is_in_the_image() -> None:
+def test_torch_brings_the_cuda_library_that_ctranslate2_opens() -> None:
+    """Its wheel comes with all of CUDA, cuBLAS too: of the major version that ctranslate2 and the driver have."""
     opened = {found.decode() for found in re.findall(rb"lib(?:cu[a-zA-Z]+|nv[a-zA-Z]+)\.so\.\d+", binary())}
     assert opened - {DRIVER} == {f"libcublas.so.{DRIVER_MAJOR}"}
-    pinned = {name for name in requirements() if name.startswith("nvidia-")}
-    assert pinned == {"nvidia-cublas-cu12"}
-    assert requirements()["nvidia-cublas-cu12"].split(".")[0] == str(DRIVER_MAJOR)
+    assert f"libcublas.so.{DRIVER_MAJOR}" in (ROOT / "workers/gpu/Dockerfile").read_text()
+    [index] = re.findall(r"^ARG TORCH_INDEX=\S+/cu(\d\d)\d$", dockerfile("gpu"), re.MULTILINE)
+    assert int(index) == DRIVER_MAJOR
 
 
 def test_ctranslate2_holds_machine_code_for_an_l4() -> None:
@@ -56,14 +61,18 @@ def test_ctranslate2_holds_machine_code_for_an_l4() -> None:
     assert any(kind == MACHINE_CODE and L4 // 10 * 10 <= capability <= L4 for kind, capability in found)
 
 
-def test_development_never_pulls_cuda() -> None:
+def test_only_the_gpu_image_gets_cuda() -> None:
     for name in ("requirements.txt", "requirements-dev.txt", "workers/cpu/requirements.txt"):
         assert "nvidia-" not in (ROOT / name).read_text()
+    assert re.search(r"^ARG TORCH_INDEX=\S+/cpu$", dockerfile("cpu"), re.MULTILINE)
 
 
-def test_gpu_list_is_the_cpu_list_and_cuda() -> None:
-    """What is tested here on a CPU is what runs there."""
-    cpu = dict(
-        re.findall(r"^([a-z0-9-]+)==([^ \n]+)", (ROOT / "workers/cpu/requirements.txt").read_text(), re.MULTILINE)
-    )
-    assert {name: pin for name, pin in requirements().items() if not name.startswith("nvidia-")} == cpu
+def test_gpu_list_is_the_cpu_list() -> None:
+    """What is tested here on a CPU is what runs there; which build of torch it is, the index decides."""
+    assert pins("gpu") == pins("cpu")
+    assert "torch" in pins("gpu")
+
+
+def test_functions_never_get_torch() -> None:
+    functions = (ROOT / "requirements.txt").read_text()
+    assert not re.search(r"^(torch|torchaudio|av|numpy)==", functions, re.MULTILINE)

@@ -68,16 +68,16 @@ def test_only_tmp_is_written(worker: str) -> None:
 def test_settings_that_an_image_fixes_exist(worker: str) -> None:
     known = {name.upper() for name in Settings.model_fields}
     python = {"PATH", "HOME", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"}
-    nvidia = {"LD_LIBRARY_PATH", "NVIDIA_DRIVER_CAPABILITIES"}
-    assert set(environment(worker)) - python - nvidia == {"MODEL"}
-    assert "MODEL" in known
+    libraries = {"LD_LIBRARY_PATH", "NVIDIA_DRIVER_CAPABILITIES", "OMP_WAIT_POLICY"}
+    assert set(environment(worker)) - python - libraries == {"MODEL", "WEIGHTS"}
+    assert {"MODEL", "WEIGHTS"} <= known
 
 
 def test_gpu_image_asks_for_compute_and_the_video_decoder() -> None:
     ours = environment("gpu")
     assert set(ours["NVIDIA_DRIVER_CAPABILITIES"].split(",")) == {"compute", "video", "utility"}
     # Where Cloud Run and GKE mount the driver's libraries.
-    assert ours["LD_LIBRARY_PATH"].split(":") == ["/cuda", "/usr/local/nvidia/lib64"]
+    assert ours["LD_LIBRARY_PATH"].split(":") == ["/cuda/cublas/lib", "/usr/local/nvidia/lib64"]
     assert ("COPY", "--from=packages /cuda /cuda") in final("gpu")
 
 
@@ -108,7 +108,7 @@ def test_toolbox_has_each_tool_that_deployments_run() -> None:
 @pytest.mark.parametrize("worker", WORKERS)
 def test_layers_are_ordered_by_how_seldom_they_change(worker: str) -> None:
     folders = [rest.split()[-1] for word, rest in final(worker) if word == "COPY"]
-    assert folders == [*(["/cuda"] if worker == "gpu" else []), "/model", "/venv", "/app"]
+    assert folders == [*(["/cuda"] if worker == "gpu" else []), "/weights", "/model", "/venv", "/app"]
 
 
 @pytest.mark.parametrize("worker", WORKERS)

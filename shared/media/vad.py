@@ -1,0 +1,97 @@
+"""Where there is speech: the probability of it for every 32 ms of a recording."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from shared.errors import ResourceExhausted, Unavailable
+from shared.media.audio import Samples
+from shared.media.weights import weights_file
+
+if TYPE_CHECKING:
+    from shared.media.vad_network import VoiceNetwork
+
+_log = logging.getLogger(__name__)
+
+_WEIGHTS: Final = "silero_vad.jit"
+#: Windows in one call: a minute of sound, a few megabytes of intermediate results.
+_BLOCK: Final = 2048
+
+
+class VoiceDetector:
+    """Silero VAD, loaded on first use; one for a process, shared by its threads."""
+
+    def __init__(self, weights: Path | None, *, device: str = "cpu") -> None:
+        """`weights` is the folder that the setting WEIGHTS names; `device` is cpu or cuda."""
+        self._weights = weights
+        self._device = device
+        self._lock = threading.Lock()
+        self._loaded: VoiceNetwork | None = None
+
+    def probabilities(
+        self, samples: Samples, gain: float = 1.0, progress: Callable[[float], None] | None = None
+    ) -> NDArray[np.float32]:
+        """The probability of speech in each 512 samples (the last ones filled up with silence).
+
+        `samples` are 16 kHz mono; multiplied by `gain` on the way, they lie in [-1, 1]. What is held besides them does
+        not grow with their number. `progress` gets the fraction done after each minute; what it raises ends the work.
+
+        Raises Misconfigured when there are no weights, Unavailable when they cannot be loaded, ResourceExhausted when
+        the device's memory runs out.
+        """
+        network = self._network()
+        import torch
+
+        from shared.media.vad_network import CONTEXT, WINDOW
+
+        count = -(-len(samples) // WINDOW)
+        found = np.empty(count, np.float32)
+        state = None
+        try:
+            with torch.inference_mode():
+                for first in range(0, count, _BLOCK):
+                    after = min(first + _BLOCK, count)
+                    block = _piece(samples, first * WINDOW - CONTEXT, after * WINDOW) * np.float32(gain)
+                    probabilities, state = network(torch.from_numpy(block).to(self._device), state)
+                    found[first:after] = probabilities.cpu().numpy()
+                    if progress is not None:
+                        progress(after / count)
+        except torch.OutOfMemoryError as error:
+            raise ResourceExhausted(f"the voice detector ran out of memory on {self._device}") from error
+        return found
+
+    def _network(self) -> VoiceNetwork:
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._load()
+            return self._loaded
+
+    def _load(self) -> VoiceNetwork:
+        begun = time.monotonic()
+        script = weights_file(self._weights, _WEIGHTS)
+        # Only here: torch takes most of a second to import, and many jobs need none of it.
+        from shared.media.vad_network import load
+
+        try:
+            network = load(script).to(self._device)
+        except (RuntimeError, KeyError) as error:
+            raise Unavailable(f"the voice detector cannot be loaded on {self._device}: {error}") from error
+        seconds = round(time.monotonic() - begun, 3)
+        _log.info("voice detector loaded", extra={"event": "vad.loaded", "device": self._device, "seconds": seconds})
+        return network
+
+
+def _piece(samples: Samples, start: int, end: int) -> NDArray[np.float32]:
+    """A copy of these samples, with silence where there are none."""
+    piece = np.zeros(end - start, np.float32)
+    inside = samples[max(start, 0) : end]
+    piece[max(-start, 0) :][: len(inside)] = inside
+    return piece
