@@ -13,6 +13,7 @@ import ctranslate2
 from faster_whisper import WhisperModel
 
 from shared.errors import Unavailable
+from shared.media.recognizer import Recognizer
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +37,7 @@ class SpeechModel:
         self._compute_type = _COMPUTE_TYPES.get(self.device, "default") if compute_type == "auto" else compute_type
         self._lock = threading.Lock()
         self._loaded: WhisperModel | None = None
+        self._recognizer: Recognizer | None = None
 
     @property
     def name(self) -> str:
@@ -51,6 +53,14 @@ class SpeechModel:
             if self._loaded is None:
                 self._loaded = self._load()
             return self._loaded
+
+    def recognizer(self) -> Recognizer:
+        """The loaded model at work. Raises as `get`."""
+        model = self.get()
+        with self._lock:
+            if self._recognizer is None:
+                self._recognizer = Recognizer(model)
+            return self._recognizer
 
     def _load(self) -> WhisperModel:
         begun = time.monotonic()

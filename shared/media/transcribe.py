@@ -1,43 +1,23 @@
-"""Speech to text: transcript.json, .txt, .srt and .vtt."""
+"""Speech to text, in its own language or in English: transcript.json, .txt, .srt and .vtt."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 from faster_whisper import WhisperModel
-from faster_whisper.transcribe import Segment
 
-from shared.errors import ProcessingFailed, ResourceExhausted
+from shared.errors import ProcessingFailed
 from shared.media import subtitles
 from shared.media.artifacts import ArtifactFolder
-from shared.media.audio import Audio
-from shared.media.model import SpeechModel
-from shared.media.subtitles import Word
-from shared.operations import Transcribe
+from shared.media.speech_batches import SpeechBatches
+from shared.media.spoken import Spoken
+from shared.media.voice import Voice
+from shared.media.words import Segment, Word, segments
+from shared.operations import SpeechToText, Translate
 
-_BEAM_SIZE: Final = 5
-#: Below this peak there is nothing but the noise of a recorder: -66 dB.
-_SILENCE_PEAK: Final = 5e-4
-#: Quiet speech is brought up to this peak, which the voice detector needs and Whisper does not mind.
-_SPEECH_PEAK: Final = 0.5
-_VAD: Final = {"min_silence_duration_ms": 1000, "speech_pad_ms": 400}
-#: Words that the model hears in noise: it doubts that there is speech, and what is said.
-_NO_SPEECH: Final = 0.8
-_DOUBTFUL: Final = -0.8
 _ROUND: Final = 3
-
-
-@dataclass(frozen=True, slots=True)
-class TranscriptSegment:
-    """A stretch of speech, in seconds from the start of the file."""
-
-    start: float
-    end: float
-    text: str
-    words: tuple[Word, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +29,8 @@ class Transcript:
     task: str
     model: str
     duration_s: float
-    segments: tuple[TranscriptSegment, ...]
+    segments: tuple[Segment, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -57,10 +38,10 @@ class Transcript:
         return " ".join(segment.text for segment in self.segments)
 
 
-def check_language(operation: Transcribe, model: WhisperModel) -> None:
+def check_language(operation: SpeechToText, model: WhisperModel) -> None:
     """Raise ProcessingFailed (`language_unsupported`) for what this model cannot do, before any work is done."""
     if not model.model.is_multilingual:
-        if operation.task == "translate":
+        if isinstance(operation, Translate):
             raise ProcessingFailed("this model knows English only and cannot translate", code="language_unsupported")
         if operation.language not in (None, "en"):
             raise ProcessingFailed(
@@ -75,45 +56,40 @@ def check_language(operation: Transcribe, model: WhisperModel) -> None:
 
 
 def transcribe(
-    audio: Audio, operation: Transcribe, speech_model: SpeechModel, progress: Callable[[float], None]
+    voice: Voice, operation: SpeechToText, batches: SpeechBatches, progress: Callable[[float], None]
 ) -> Transcript:
-    """Find the words; `progress` is called for each segment with the fraction done, and may raise to stop.
+    """Find the words, together with those of the other files under way; `progress` may raise to stop.
 
     Raises ResourceExhausted when memory or GPU memory runs out, ProcessingFailed when the model gives up.
     """
-    model = speech_model.get()
-    check_language(operation, model)
-    peak = float(np.abs(audio.samples).max(initial=0.0))
-    if peak < _SILENCE_PEAK:
-        language = operation.language or "en"
-        return Transcript(language, 0.0, operation.task, speech_model.name, audio.seconds, ())
-    gain = max(_SPEECH_PEAK / peak, 1.0)
-    found: list[TranscriptSegment] = []
-    stream, info = _translated(
-        lambda: model.transcribe(
-            audio.samples * np.float32(gain) if gain > 1.0 else audio.samples,
-            language=operation.language if model.model.is_multilingual else "en",
-            task=operation.task,
-            beam_size=_BEAM_SIZE,
-            word_timestamps=True,
-            vad_filter=True,
-            vad_parameters=_VAD,
-            condition_on_previous_text=False,  # one misheard sentence would repeat itself to the end of the file
-        )
+
+    def prepare() -> Spoken:
+        return Spoken.of(voice, operation.name, operation.language, lambda fraction: progress(0.0))
+
+    answer = batches.understand(prepare, progress)
+    return Transcript(
+        language=answer.language,
+        language_probability=round(answer.language_probability, _ROUND),
+        task=operation.name,
+        model=batches.model_name,
+        duration_s=round(voice.audio.seconds, _ROUND),
+        segments=segments(answer.words),
+        warnings=tuple(
+            f"{start:.1f} to {end:.1f} s: what the model heard there is made up, and was left out"
+            for start, end in answer.left_out
+        ),
     )
-    segments = iter(stream)
-    while (segment := _translated(lambda: next(segments, None))) is not None:
-        if kept := _segment(segment, audio.seconds):
-            found.append(kept)
-        progress(segment.end / audio.seconds)
-    probability = round(float(info.language_probability), _ROUND)
-    return Transcript(info.language, probability, operation.task, speech_model.name, audio.seconds, tuple(found))
 
 
-def write(transcript: Transcript, operation: Transcribe, folder: ArtifactFolder) -> dict[str, Any]:
-    """Write the four files; answers the summary."""
+def write(
+    transcript: Transcript, operation: SpeechToText, folder: ArtifactFolder, cuts: Sequence[float] = ()
+) -> dict[str, Any]:
+    """Write transcript.json, .txt, .srt and .vtt; answers the summary.
+
+    `cuts` are the times at which shots begin, in seconds: no subtitle goes across one.
+    """
     words = [word for segment in transcript.segments for word in segment.words]
-    cues = subtitles.cut(words, operation.words_per_line)
+    cues = subtitles.cut(words, operation.words_per_line, cuts)
     document = _document(transcript)
     folder.write_json("transcript.json", document)
     text = "\n".join(segment.text for segment in transcript.segments)
@@ -121,47 +97,6 @@ def write(transcript: Transcript, operation: Transcribe, folder: ArtifactFolder)
     folder.write_text("transcript.srt", subtitles.srt(cues), "application/x-subrip; charset=utf-8")
     folder.write_text("transcript.vtt", subtitles.webvtt(cues), "text/vtt; charset=utf-8")
     return {**document, "segments": len(transcript.segments), "words": len(words)}
-
-
-def _segment(segment: Segment, limit: float) -> TranscriptSegment | None:
-    text = segment.text.strip()
-    if not text or (segment.no_speech_prob > _NO_SPEECH and segment.avg_logprob < _DOUBTFUL):
-        return None
-    start, end = _within(segment.start, segment.end, limit)
-    words = tuple(
-        Word(
-            word.word, *_within(word.start, word.end, limit), round(float(word.probability), _ROUND), opens=number == 0
-        )
-        for number, word in enumerate(segment.words or ())
-    )
-    return TranscriptSegment(start, end, text, words or _spread(text, start, end))
-
-
-def _spread(text: str, start: float, end: float) -> tuple[Word, ...]:
-    """Words at even distances, for a segment whose words the model could not place."""
-    words = text.split()
-    step = (end - start) / len(words)
-    return tuple(
-        Word(f" {word}", round(start + n * step, _ROUND), round(start + (n + 1) * step, _ROUND), 0.0, opens=n == 0)
-        for n, word in enumerate(words)
-    )
-
-
-def _within(start: float, end: float, limit: float) -> tuple[float, float]:
-    """Times as plain numbers inside the file, start not after end."""
-    begin = min(max(float(start), 0.0), limit)
-    return round(begin, _ROUND), round(min(max(float(end), begin), limit), _ROUND)
-
-
-def _translated(step: Callable[[], Any]) -> Any:
-    try:
-        return step()
-    except MemoryError as error:
-        raise ResourceExhausted("the speech model ran out of memory") from error
-    except RuntimeError as error:  # the only class CTranslate2 raises
-        if "out of memory" in str(error).lower() or "failed to allocate" in str(error).lower():
-            raise ResourceExhausted(f"the speech model ran out of memory: {error}") from error
-        raise ProcessingFailed(f"the speech model failed: {error}", code="model_failed") from error
 
 
 def _document(transcript: Transcript) -> dict[str, Any]:
@@ -174,7 +109,7 @@ def _document(transcript: Transcript) -> dict[str, Any]:
         "language_probability": transcript.language_probability,
         "task": transcript.task,
         "model": transcript.model,
-        "duration_s": round(transcript.duration_s, _ROUND),
+        "duration_s": transcript.duration_s,
         "segments": [
             {"start": s.start, "end": s.end, "text": s.text, "words": rows(s.words)} for s in transcript.segments
         ],
