@@ -1,4 +1,4 @@
-"""From a decoded frame to a picture as people should see it: upright, in its right shape, in RGB."""
+"""From a decoded frame to a picture as people should see it: upright, in its right shape, in SDR's RGB."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from av.sidedata.sidedata import SideData
+import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace
 from PIL import Image
 
+from shared.media import tone_mapping
 from shared.media.shrinker import Shrinker
+from shared.media.side_data import attached
 
 _JPEG_QUALITY: Final = 85
 _MATRIX: Final = struct.Struct("=9i")
@@ -45,12 +47,12 @@ def orientation(frame: VideoFrame) -> Orientation:
     The layout is libavutil/display.h's: nine 32-bit integers, row by row, applied to row vectors, y downwards.
     """
     try:
-        matrix = frame.side_data.get("DISPLAYMATRIX")
+        matrix = attached(frame, "DISPLAYMATRIX")
     except ValueError:  # PyAV 18 does not know every kind of side data that FFmpeg 8 puts on a JPEG with EXIF
         return Orientation(rotation=-frame.rotation % 360)
-    if not isinstance(matrix, SideData) or matrix.buffer_size < _MATRIX.size:
+    if matrix is None or len(matrix) < _MATRIX.size:
         return Orientation()
-    a, b, _, c, d, *_ = _MATRIX.unpack(bytes(matrix)[: _MATRIX.size])
+    a, b, _, c, d, *_ = _MATRIX.unpack_from(matrix)
     is_mirrored = a * d - b * c < 0
     angle = math.degrees(math.atan2(-b, -a) if is_mirrored else math.atan2(b, a))
     return Orientation(rotation=round(angle / 90) * 90 % 360, is_mirrored=is_mirrored)
@@ -66,9 +68,10 @@ def display_size(width: int, height: int, aspect: Fraction | None, turned: Orien
 class Painter:
     """Makes pictures from the frames of one video."""
 
-    def __init__(self, aspect: Fraction | None) -> None:
-        """`aspect` is the pixels' own (sample aspect ratio)."""
+    def __init__(self, aspect: Fraction | None, *, interpolation: str = "BICUBIC") -> None:
+        """`aspect` is the pixels' own (sample aspect ratio); `interpolation` one of swscale's: AREA is quicker."""
         self._aspect = aspect
+        self._interpolation = interpolation
         self._shrinker = Shrinker()
 
     def paint(self, frame: VideoFrame, widest: int, highest: int | None = None) -> Image.Image:
@@ -84,14 +87,19 @@ class Painter:
         return picture if turn is None else picture.transpose(turn)
 
     def _to_rgb(self, frame: VideoFrame, size: tuple[int, int]) -> Image.Image:
+        if tone_mapping.is_beyond_sdr(frame):
+            deep = self._shrink(frame, size, "rgb48le").to_ndarray()
+            return Image.fromarray(tone_mapping.to_sdr(deep.astype(np.uint16, copy=False), frame))
         has_alpha = any(component.is_alpha for component in frame.format.components) or frame.format.name == "pal8"
-        scaled = self._shrinker.shrink(
-            frame, size, "rgba" if has_alpha else "rgb24", src_colorspace=_colorspace(frame), interpolation="BICUBIC"
-        )
-        picture = Image.fromarray(scaled.to_ndarray())
+        picture = Image.fromarray(self._shrink(frame, size, "rgba" if has_alpha else "rgb24").to_ndarray())
         if not has_alpha:
             return picture
         return Image.alpha_composite(Image.new("RGBA", size, "white"), picture).convert("RGB")
+
+    def _shrink(self, frame: VideoFrame, size: tuple[int, int], pixels: str) -> VideoFrame:
+        return self._shrinker.shrink(
+            frame, size, pixels, src_colorspace=_colorspace(frame), interpolation=self._interpolation
+        )
 
 
 def jpeg(picture: Image.Image) -> bytes:
@@ -102,6 +110,9 @@ def jpeg(picture: Image.Image) -> bytes:
 
 
 def _colorspace(frame: VideoFrame) -> Colorspace | None:
-    """What players assume for high definition that does not say; swscale would take the one of old television."""
-    is_unsaid = frame.colorspace == _UNSPECIFIED and not frame.format.is_rgb
-    return Colorspace.ITU709 if is_unsaid and frame.height >= _HIGH_DEFINITION else None
+    """What players assume of HDR and high definition that do not say; swscale would take that of old television."""
+    if frame.colorspace != _UNSPECIFIED or frame.format.is_rgb:
+        return None
+    if tone_mapping.is_hdr(frame):
+        return Colorspace.BT2020
+    return Colorspace.ITU709 if frame.height >= _HIGH_DEFINITION else None

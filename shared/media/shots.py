@@ -1,15 +1,12 @@
-"""Where one shot ends and the next begins: shots.json.
-
-A cut is a frame that differs from the one before by much, by far more than its neighbours do, and lastingly (a flash
-does not last). Measured on the mean difference of luma at 64x36; dissolves are not seen.
-"""
+"""Where one shot ends and the next begins: shots.json."""
 
 from __future__ import annotations
 
 from array import array
-from collections import deque
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -17,39 +14,76 @@ from numpy.typing import NDArray
 
 from shared.media.artifacts import ArtifactFolder
 from shared.media.sinks import Pictures
+from shared.media.weights import weights_file
 from shared.operations import Shots
 
 _SIZE: Final = (64, 36)
-#: Frames on each side that say how restless the picture is, and how many times more a cut must differ.
-_NEIGHBOURS: Final = 12
-_TIMES_RESTLESS: Final = 3.0
-#: Frames over which a cut must last, from two before it to one after it, and the share of the change that must be left.
-_LASTING: Final = 3
-_LEFT: Final = 0.5
+_LUMA: Final = Pictures(size=_SIZE, pixels="gray")
+_COLOUR: Final = Pictures(size=(48, 27), pixels="rgb24")
+_USUAL_THRESHOLD: Final = 12.0
+_WEIGHTS: Final = "transnetv2.pth"
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    #: The index of its first frame.
+    first: int
+    #: Seconds from the start of the file.
+    start: float
+    end: float
+
+
+class _Judge(Protocol):
+    """Finds cuts in small pictures."""
+
+    def add(self, pixels: NDArray[np.uint8]) -> None:
+        """The next picture."""
+
+    def cuts(self) -> list[int]:
+        """Indexes of the frames that begin a shot, once all are added."""
 
 
 class ShotFinder:
-    """A video sink; holds three numbers for each frame."""
+    """A video sink; holds a few numbers for each frame."""
 
-    needs: Final = Pictures(size=_SIZE, pixels="gray")
+    needs: Pictures = _LUMA
 
-    def __init__(self, operation: Shots, span: tuple[float, float], folder: ArtifactFolder) -> None:
-        """`span` is where the video begins and ends, in seconds."""
+    def __init__(
+        self, operation: Shots, span: tuple[float, float], folder: ArtifactFolder, *, weights: Path | None = None
+    ) -> None:
+        """`span` is where the video begins and ends, in seconds; `weights` the folder of the small models.
+
+        Raises Misconfigured when the model's weights are missing.
+        """
         self._operation, self._span, self._folder = operation, span, folder
-        self._last: deque[NDArray[np.int16]] = deque(maxlen=_LASTING)
+        self._threshold = (operation.threshold or _USUAL_THRESHOLD) if operation.model == "luma" else None
+        self._judge, self.needs = _judge(self._threshold, weights)
         self._times = array("d")
-        self._differences = array("f")
-        self._lasting = array("f")
+        self._keyframes = array("d")
+        self._found: list[Shot] | None = None
 
     def add(self, frame: VideoFrame, moment: float) -> None:
-        luma = frame.to_ndarray().astype(np.int16)
+        self._judge.add(frame.to_ndarray().astype(np.uint8, copy=False))
         self._times.append(moment)
-        self._differences.append(_difference(luma, self._last[-1]) if self._last else 0.0)
-        self._lasting.append(_difference(luma, self._last[0]) if len(self._last) == _LASTING else np.inf)
-        self._last.append(luma)
+        if frame.key_frame:
+            self._keyframes.append(moment)
 
     def finish(self) -> None:
-        self._last.clear()
+        """The last shot ends with the film."""
+        start, end = self._span
+        firsts = [0, *self._judge.cuts()]
+        # Never before the last picture: a length that was only estimated may be short.
+        bounds = [start, *(self._times[index] for index in firsts[1:]), max(end, self._times[-1])]
+        self._found = [Shot(first, *bound) for first, bound in zip(firsts, pairwise(bounds), strict=True)]
+
+    def found(self) -> list[Shot]:
+        """All shots in their order, from the video's start to its end without holes; after the pass."""
+        assert self._found is not None  # noqa: S101
+        return self._found
+
+    def keyframes(self) -> list[float]:
+        """When the video has keyframes, in seconds; after the pass."""
+        return list(self._keyframes)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -57,31 +91,24 @@ class ShotFinder:
 
     def write(self) -> dict[str, Any]:
         """Write shots.json; answers the summary."""
-        found = cuts(np.array(self._differences), np.array(self._lasting), self._operation.threshold)
-        times = [round(self._times[index], 3) for index in found]
-        start, end = self._span
-        # Never before the last picture: a length that was only estimated may be short.
-        bounds = [round(start, 3), *times, round(max(end, self._times[-1]), 3)]
-        shots = [{"start": begins, "end": ends} for begins, ends in pairwise(bounds)]
-        document = {"threshold": self._operation.threshold, "frames": len(self._times), "cuts": times, "shots": shots}
+        shots = [{"start": round(shot.start, 3), "end": round(shot.end, 3)} for shot in self.found()]
+        document = {
+            "model": self._operation.model,
+            "threshold": self._threshold,
+            "frames": len(self._times),
+            "cuts": [shot["start"] for shot in shots[1:]],
+            "shots": shots,
+        }
         self._folder.write_json("shots.json", document)
         return {"count": len(shots), "frames": len(self._times)}
 
 
-def cuts(differences: NDArray[np.float32], lasting: NDArray[np.float32], threshold: float) -> list[int]:
-    """Indexes of the frames that begin a shot.
+def _judge(threshold: float | None, weights: Path | None) -> tuple[_Judge, Pictures]:
+    """The luma rule, or without a threshold the network. Torch takes a second to import: not for other operations."""
+    if threshold is not None:
+        from shared.media.cuts import LumaJudge
 
-    `differences` holds each frame's to the one before; `lasting` to the one three before, infinite where there is none.
-    """
-    window = np.ones(2 * _NEIGHBOURS + 1)
-    window[_NEIGHBOURS] = 0
-    around = np.convolve(differences, window)[_NEIGHBOURS:-_NEIGHBOURS]
-    present = np.convolve(np.ones(len(differences)), window)[_NEIGHBOURS:-_NEIGHBOURS]
-    restless = around / np.maximum(present, 1)
-    lasts = np.append(lasting[1:], np.inf)
-    is_cut = (differences > threshold) & (differences > _TIMES_RESTLESS * restless) & (lasts > _LEFT * differences)
-    return [int(index) for index in np.flatnonzero(is_cut)]
+        return LumaJudge(_SIZE, threshold), _LUMA
+    from shared.media.transnet import TransitionJudge, network
 
-
-def _difference(one: NDArray[np.int16], other: NDArray[np.int16]) -> float:
-    return float(np.abs(one - other).mean())
+    return TransitionJudge(network(weights_file(weights, _WEIGHTS))), _COLOUR
