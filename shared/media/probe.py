@@ -2,56 +2,60 @@
 
 from __future__ import annotations
 
-from enum import IntEnum
-from fractions import Fraction
-from pathlib import Path
 from typing import Any, Final
 
 import av
-from av import FFmpegError
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.stream import Disposition, Stream
-from av.video.frame import VideoFrame
-from av.video.reformatter import ColorPrimaries, ColorTrc
+from av.stream import AttachmentStream, DataStream, Disposition, Stream
 from av.video.stream import VideoStream
 
-from shared.media.container import best_video, duration_seconds, is_cover_art, is_image, open_media, seconds
-from shared.media.pictures import Orientation, display_size, orientation
+from shared.media import probe_video
+from shared.media.beginnings import beginnings
+from shared.media.container import (
+    best_audio,
+    best_video,
+    duration_seconds,
+    is_cover_art,
+    is_image,
+    seconds,
+)
+from shared.media.media_file import MediaFile
 
-#: AVColorSpace, of which PyAV's own names cover a part.
-_COLOR_SPACES: Final = {
-    0: "gbr",
-    1: "bt709",
-    4: "fcc",
-    5: "bt470bg",
-    6: "smpte170m",
-    7: "smpte240m",
-    8: "ycgco",
-    9: "bt2020nc",
-    10: "bt2020c",
-    14: "ictcp",
-}
-_HDR_TRANSFERS: Final = frozenset({ColorTrc.SMPTE2084, ColorTrc.ARIB_STD_B67})
-#: Packets in which a first picture must be found.
-_PATIENCE: Final = 1000
+#: A coding that is not compressed: its bit rate says how many bits a sample has.
+_PCM: Final = "pcm_"
+#: What an MP4 says in a tag that it must have and has nothing to say in.
+_NO_VENDOR: Final = "[0][0][0][0]"
 
 
-def probe(source: Path, length: float) -> dict[str, Any]:
+def probe(media: MediaFile, length: float) -> dict[str, Any]:
     """Everything probe.json holds. `length` is the file's real one in seconds, for files that state none."""
-    with open_media(source) as container:
-        duration = duration_seconds(container)
-        return {
-            "kind": kind(container),
-            "container": container.format.name,
-            "container_long_name": container.format.long_name,
-            "duration_s": round(length if duration is None else duration, 6),
-            "start_time_s": round((container.start_time or 0) / av.time_base, 6),
-            "size_bytes": source.stat().st_size,
-            "bit_rate": container.bit_rate or None,
-            "tags": dict(container.metadata),
-            "streams": [_stream(source, stream) for stream in container.streams],
-        }
+    return describe(media.from_start(), size=media.size, length=length)
+
+
+def describe(container: InputContainer, *, size: int, length: float) -> dict[str, Any]:
+    """The same of a container that was just opened, and is read on from there; `size` is the file's, in bytes."""
+    duration = duration_seconds(container)
+    # All of the headers first: decoding changes them.
+    streams = [_stream(stream) for stream in container.streams]
+    videos = [stream for stream in container.streams.video if stream.codec_context is not None]
+    begun = beginnings(container, videos)
+    for video in videos:
+        streams[video.index] |= probe_video.shown(video, begun[video.index])
+    best = {"video": best_video(container), "audio": best_audio(container)}
+    return {
+        "kind": kind(container),
+        "container": container.format.name,
+        "container_long_name": container.format.long_name,
+        "duration_s": round(length if duration is None else duration, 6),
+        "start_time_s": round((container.start_time or 0) / av.time_base, 6),
+        "size_bytes": size,
+        "bit_rate": container.bit_rate or None,
+        "tags": dict(container.metadata),
+        "best_streams": {name: None if stream is None else stream.index for name, stream in best.items()},
+        "chapters": [_chapter(chapter) for chapter in container.chapters()],
+        "streams": streams,
+    }
 
 
 def kind(container: InputContainer) -> str:
@@ -61,85 +65,77 @@ def kind(container: InputContainer) -> str:
     return "video" if best_video(container) is not None else "audio"
 
 
-def _stream(source: Path, stream: Stream) -> dict[str, Any]:
+def _stream(stream: Stream) -> dict[str, Any]:
     context = stream.codec_context
     facts: dict[str, Any] = {
         "index": stream.index,
         "type": stream.type,
-        "codec": context.name if context is not None else None,
+        "codec": _codec(stream),
+        "codec_tag": None if context is None else _printable(context.codec_tag),
         "profile": stream.profile,
         "language": None if stream.language == "und" else stream.language,
+        "title": stream.metadata.get("title"),
         "default": bool(stream.disposition & Disposition.default),
-        "attached_pic": bool(stream.disposition & Disposition.attached_pic),
+        "forced": bool(stream.disposition & Disposition.forced),
+        "attached_pic": is_cover_art(stream),
+        "dispositions": [flag.name for flag in Disposition if flag & stream.disposition],
+        "time_base": str(stream.time_base) if stream.time_base else None,
         "start_time_s": _rounded(seconds(stream.start_time, stream.time_base)),
         "duration_s": _rounded(seconds(stream.duration, stream.time_base)),
         "frames": stream.frames or None,
-        "tags": dict(stream.metadata),
+        "bit_rate": _bit_rate(stream),
+        "tags": {name: text for name, text in stream.metadata.items() if text != _NO_VENDOR},
     }
-    if isinstance(stream, VideoStream) and context is not None:
-        facts |= _video(stream, _first_frame(source, stream))
-    elif isinstance(stream, AudioStream) and context is not None:
-        facts |= {
-            "bit_rate": context.bit_rate or None,
-            "sample_rate": stream.sample_rate,
-            "channels": stream.channels,
-            "channel_layout": stream.layout.name,
-            "sample_format": stream.format.name if stream.format else None,
-        }
+    match stream:
+        case VideoStream() if context is not None:
+            facts |= probe_video.declared(stream)
+        case AudioStream() if context is not None:
+            facts |= _audio(stream)
+        case AttachmentStream():
+            facts |= {"filename": stream.name, "mimetype": stream.mimetype, "size_bytes": len(stream.data)}
+        case _:
+            pass
     return facts
 
 
-def _video(stream: VideoStream, first: VideoFrame | None) -> dict[str, Any]:
-    context = stream.codec_context
-    turned = orientation(first) if first is not None else Orientation()
-    aspect = stream.sample_aspect_ratio
-    width, height = display_size(context.width, context.height, aspect, turned)
+def _audio(stream: AudioStream) -> dict[str, Any]:
+    coding, channels, rate = stream.codec_context.codec.canonical_name, stream.channels, stream.sample_rate
+    pcm_bits = (stream.codec_context.bit_rate or 0) // (rate * channels) if coding.startswith(_PCM) and rate else None
     return {
-        "bit_rate": context.bit_rate or None,
-        "width": context.width,
-        "height": context.height,
-        "display_width": width,
-        "display_height": height,
-        "sample_aspect_ratio": _ratio(aspect, ":"),
-        "pix_fmt": context.pix_fmt,
-        "color_space": _COLOR_SPACES.get(context.colorspace),
-        "color_primaries": _named(ColorPrimaries, context.color_primaries),
-        "color_transfer": _named(ColorTrc, context.color_trc),
-        "hdr": context.color_trc in _HDR_TRANSFERS,
-        "frame_rate": _rounded(float(stream.average_rate)) if stream.average_rate else None,
-        "frame_rate_ratio": _ratio(stream.average_rate, "/"),
-        "rotation": turned.rotation,
-        "mirrored": turned.is_mirrored,
-        "decodable": first is not None,
+        "sample_rate": rate,
+        "channels": channels,
+        # A WAV file need not say which channel is which; FFmpeg then names but their number.
+        "channel_layout": None if stream.layout.name.endswith(" channels") else stream.layout.name,
+        "sample_format": stream.format.name if stream.format else None,
+        "bit_depth": pcm_bits or None,
     }
 
 
-def _first_frame(source: Path, stream: VideoStream) -> VideoFrame | None:
-    """Rotation travels with the frames; so does the proof that the codec can be decoded."""
-    if is_cover_art(stream):
-        return None
-    with open_media(source) as container:
-        same = container.streams[stream.index]
-        try:
-            for _, packet in zip(range(_PATIENCE), container.demux(same), strict=False):
-                for frame in packet.decode():
-                    if isinstance(frame, VideoFrame):
-                        return frame
-        except FFmpegError:
-            return None
-    return None
+def _codec(stream: Stream) -> str | None:
+    """The coding, not the decoder: `av1` and not `libdav1d`."""
+    if stream.codec_context is not None:
+        return stream.codec_context.codec.canonical_name
+    return stream.name if isinstance(stream, DataStream) else None
 
 
-def _named(names: type[IntEnum], value: int) -> str | None:
-    try:
-        name = names(value).name.lower()
-    except ValueError:
-        return None
-    return None if name == "unspecified" else name
+def _printable(tag: str) -> str | None:
+    return tag if tag.isascii() and tag.isprintable() else None
 
 
-def _ratio(value: Fraction | None, sign: str) -> str | None:
-    return f"{value.numerator}{sign}{value.denominator}" if value else None
+def _bit_rate(stream: Stream) -> int | None:
+    """What the container says of the stream; Matroska says it in a tag, where it does."""
+    stated = getattr(stream.codec_context, "bit_rate", None)
+    tag = next((value for name, value in stream.metadata.items() if name.split("-")[0] == "BPS"), "")
+    return stated or (int(tag) if tag.isdecimal() else None)
+
+
+def _chapter(chapter: Any) -> dict[str, Any]:
+    return {
+        "start_s": _rounded(seconds(chapter["start"], chapter["time_base"])),
+        "end_s": _rounded(seconds(chapter["end"], chapter["time_base"])),
+        "title": chapter["metadata"].get("title"),
+        "tags": dict(chapter["metadata"]),
+    }
 
 
 def _rounded(value: float | None) -> float | None:

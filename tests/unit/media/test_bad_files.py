@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import ProcessingFailed
-from shared.operations import Operation, Probe, Thumbnails, Transcribe
+from shared.operations import Operation, Probe, Thumbnails, Transcribe, Translate
 from tests.media import make_audio, make_tone_wav, make_video, truncate
 from tests.unit.media.conftest import Run
 
@@ -135,11 +135,11 @@ def test_an_operation_asked_for_by_name_must_be_possible(
 
 @pytest.mark.parametrize(
     "operation",
-    [Transcribe(language="de"), Transcribe(task="translate"), Transcribe(language="xx")],
+    [Transcribe(language="de"), Translate(), Transcribe(language="xx")],
     ids=["german", "translation", "unknown"],
 )
 def test_what_an_english_model_cannot_do_is_refused(
-    operation: Transcribe, run: Run, speech: Path, tmp_path: Path
+    operation: Operation, run: Run, speech: Path, tmp_path: Path
 ) -> None:
     source = make_audio(tmp_path / "talk.mp3", speech=speech, seconds=1)
     error = _refusal(run, source, operation)

@@ -93,14 +93,14 @@ def test_progress_covers_the_whole_job_and_never_goes_back(
     seen: list[tuple[str, float]] = []
     operations = [Probe(), Transcribe(), Thumbnails()]
     processor.process(source, operations, out, explicit=True, report=lambda *report: seen.append(report))
-    assert list(dict.fromkeys(stage for stage, _ in seen)) == ["check", "probe", "decode", "transcribe", "thumbnails"]
+    assert list(dict.fromkeys(stage for stage, _ in seen)) == ["check", "probe", "decode", "thumbnails", "transcribe"]
     percents = [percent for _, percent in seen]
     assert percents == sorted(percents)
     assert percents[0] >= 0
     assert percents[-1] <= 100
 
 
-@pytest.mark.parametrize("stage", ["check", "probe", "decode", "transcribe", "thumbnails"])
+@pytest.mark.parametrize("stage", ["check", "probe", "decode", "thumbnails", "transcribe"])
 def test_what_report_raises_ends_the_work_unchanged(
     stage: str, processor: MediaProcessor, speech: Path, tmp_path: Path, out: Path
 ) -> None:

@@ -1,0 +1,81 @@
+"""Three hours cost little memory, and silence costs no inference."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from shared.operations import Transcribe
+from tests.unit.media.conftest import Run
+
+ROOT = Path(__file__).resolve().parents[3]
+HOURS = 3
+RATE = 8000
+#: What a process may take at most for such a file besides what it takes for one of a second, in MB.
+MOST_MEGABYTES = 60
+
+#: Prints the summary, and the megabytes that this process or its decoding child had at most.
+PROCESS = """
+import json, logging, resource, sys
+from pathlib import Path
+from shared.media.process import MediaProcessor
+from shared.operations import Probe, Waveform
+children = []
+class Ends(logging.Handler):
+    def emit(self, record):
+        children.append(record.peak_megabytes)
+log = logging.getLogger("shared.media.decoding_child")
+log.setLevel(logging.DEBUG)
+log.addHandler(Ends())
+result = MediaProcessor(model="none").process(
+    Path(sys.argv[1]), [Probe(), Waveform()], Path(sys.argv[2]), explicit=True, report=lambda stage, percent: None
+)
+[child] = children
+print(json.dumps([result.summary, max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, child)]))
+"""
+
+
+@pytest.fixture(scope="module")
+def silence(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _silence(tmp_path_factory.mktemp("long") / "silence.flac", HOURS * 3600)
+
+
+def test_three_hours_are_processed_in_little_memory(silence: Path, tmp_path: Path) -> None:
+    _, usual = _process(_silence(tmp_path / "second.flac", 1), tmp_path)
+    summary, most = _process(silence, tmp_path)
+    assert summary["probe"]["duration_s"] == pytest.approx(HOURS * 3600, abs=1)
+    assert summary["waveform"]["length"] == pytest.approx(HOURS * 3600 * 20, abs=20)
+    assert most - usual < MOST_MEGABYTES
+
+
+def test_three_silent_hours_have_an_empty_transcript(silence: Path, run: Run, out: Path) -> None:
+    summary = run(silence, Transcribe()).summary["transcribe"]  # the model would take minutes
+    assert (summary["text"], summary["segments"]) == ("", 0)
+    assert summary["duration_s"] == pytest.approx(HOURS * 3600, abs=1)
+    assert (out / "transcript.srt").read_text() == ""
+    assert (out / "transcript.vtt").read_text().strip() == "WEBVTT"
+
+
+def _silence(path: Path, seconds: int) -> Path:
+    with av.open(path, "w") as recording:
+        audio = recording.add_stream("flac", rate=RATE, layout="mono")
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 4608), np.int16), format="s16", layout="mono")
+        frame.sample_rate, frame.time_base = RATE, Fraction(1, RATE)
+        for start in range(0, seconds * RATE, frame.samples):
+            frame.pts = start
+            recording.mux(audio.encode(frame))
+        recording.mux(audio.encode(None))
+    return path
+
+
+def _process(source: Path, folder: Path) -> tuple[dict[str, dict[str, float]], float]:
+    command = [sys.executable, "-c", PROCESS, str(source), str(folder)]
+    summary, most = json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
+    return summary, most
