@@ -1,124 +1,88 @@
-"""All video analyses in one pass, against bare decoding of the same file and against one ffmpeg command each.
+"""The media engine's speed, each figure beside what it is compared with: python -m bench media [--only ROW] …
 
-`python -m bench media` takes a small film of its own making; BENCH_MEDIA_FILE names another file, BENCH_MEDIA_ROUNDS
-how many rounds. Each round runs every candidate once, so that a busy machine is busy for all; ratios are
-medians of the rounds'.
+Every row runs its candidates in turn, round after round; ratios are medians of the rounds' own.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import statistics
-import subprocess
+import argparse
+import sys
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import av
 
-from bench.media_film import make_film
-from bench.report import Figure, publish
-from shared.media.process import MediaProcessor
-from shared.operations import BY_NAME, Operation, OperationName
+from bench.media_film import FILM, SMALL, ensure_film
+from bench.media_pass import measure_pass
+from bench.media_rounds import LeftOut, Setting, call
+from bench.media_silence import measure_silence
+from bench.media_storage import measure_bytes, measure_looks, measure_overhead
+from bench.media_transcription import measure_transcription
+from bench.media_vad import measure_vad
+from bench.report import OUT, Figure, publish
+from local.assets import ensure_assets
 
-#: The promises are about films from this length on: of a short one, opening it is a good part of the work.
-_PROMISED_SECONDS: Final = 60.0
-_VIDEO: Final[tuple[OperationName, ...]] = ("shots", "storyboard", "thumbnails")
-_ALL: Final[tuple[OperationName, ...]] = (*_VIDEO, "probe", "loudness", "waveform")
-#: The same artifacts by a command each; {out} is a folder.
-_COMMANDS: Final[Mapping[str, str]] = {
-    "probe": "ffprobe -v error -show_format -show_streams -of json {source}",
-    "shots": "ffmpeg -v error -y -i {source} -an -vf scale=64:36,scdet=t=10,metadata=print:file={out}/shots.txt"
-    " -f null -",
-    "storyboard": "ffmpeg -v error -y -i {source} -an -vf fps=1/{step},scale=160:-2,tile=10x10 -frames:v 1"
-    " {out}/storyboard.jpg",
-    "thumbnails": "ffmpeg -v error -y -i {source} -an -vf fps=5/{seconds},scale=640:-2 -frames:v 5 {out}/%04d.jpg",
-    "loudness": "ffmpeg -v error -y -i {source} -vn"
-    " -af ebur128=metadata=1:peak=true,ametadata=print:file={out}/loudness.txt -f null -",
-    "waveform": "ffmpeg -v error -y -i {source} -vn"
-    " -filter_complex aformat=channel_layouts=mono,showwavespic=s=1800x280 -frames:v 1 {out}/waveform.png",
+ROWS: Final[Mapping[str, Callable[[Setting], list[Figure]]]] = {
+    "pass": measure_pass,
+    "transcribe": measure_transcription,
+    "vad": measure_vad,
+    "silence": measure_silence,
+    "bytes": measure_bytes,
+    "looks": measure_looks,
+    "overhead": measure_overhead,
 }
+_LARGE_BYTES: Final = 10**9
 
 
-def main() -> bool:
-    """Measure, print, write build/bench/media.json."""
-    rounds = int(os.environ.get("BENCH_MEDIA_ROUNDS", "3"))
+def main(options: Sequence[str] = ()) -> bool:
+    """Measure, print, write media.json (media-part.json when not all was measured on the real film)."""
+    asked = _parse(options)
+    recipe = SMALL if asked.small else FILM
+    assets = ensure_assets()
+    film = ensure_film(recipe, assets)
+    figures: list[Figure] = []
+    left_out: dict[str, str] = {}
+    names = asked.only or list(ROWS)
     with tempfile.TemporaryDirectory() as folder:
-        given = os.environ.get("BENCH_MEDIA_FILE")
-        source = Path(given) if given else make_film(Path(folder) / "film.mp4")
-        processor = MediaProcessor(model=Path(folder))  # no operation here asks for the model
-        seconds = processor.media_seconds(source) or 1.0
-        candidates: dict[str, Callable[[], object]] = {
-            "bare": lambda: _decode(source),
-            "video": lambda: _analyse(processor, source, _VIDEO),
-            "all": lambda: _analyse(processor, source, _ALL),
-        }
-        if ffmpeg := shutil.which("ffmpeg"):
-            candidates["ffmpeg bare"] = lambda: _call(f"{ffmpeg} -v error -i {{source}} -an -f null -", source, seconds)
-            candidates["ffmpeg commands"] = lambda: _call_each(source, seconds)
-        taken = {name: [0.0] * rounds for name in candidates}
-        for index in range(rounds):
-            for name, candidate in candidates.items():
-                taken[name][index] = _timed(candidate)
-    return publish(
-        "media", f"One pass over {seconds:.0f} s of video, median of {rounds} rounds", _figures(taken, seconds)
+        setting = Setting(
+            assets=assets,
+            film=film,
+            seconds=recipe.seconds,
+            rounds=asked.rounds,
+            large_bytes=_LARGE_BYTES // 100 if asked.small else _LARGE_BYTES,
+            folder=Path(folder),
+        )
+        for name in names:
+            print(f"measuring {name} …", file=sys.stderr)
+            try:
+                figures += ROWS[name](setting)
+            except LeftOut as reason:
+                left_out[name] = reason.message
+    if asked.small:  # the promises are about large files: of a small one, opening it is a good part of the work
+        figures = [replace(figure, must=None, aim=None) for figure in figures]
+    is_whole = set(names) == set(ROWS) and not asked.small
+    title = (
+        f"{film.name}: {recipe.seconds} s, {film.stat().st_size / 1e6:.1f} MB, {recipe.size[1]}p;"
+        f" median of {asked.rounds} rounds; {_versions()}"
     )
+    return publish("media" if is_whole else "media-part", title, figures, left_out=left_out, out=asked.out)
 
 
-def _figures(taken: Mapping[str, list[float]], seconds: float) -> list[Figure]:
-    labels = {
-        "bare": "PyAV decodes the video, nothing else",
-        "video": f"{', '.join(_VIDEO)} in one pass",
-        "all": f"{', '.join(_ALL)} in one pass",
-        "ffmpeg bare": "ffmpeg decodes the video, nothing else",
-        "ffmpeg commands": "the same artifacts by one command each",
-    }
-    figures = [Figure(labels[name], statistics.median(times), "s", "lower") for name, times in taken.items()]
-    near, few = ((1.25, 1.10), (2.5, 3.0)) if seconds >= _PROMISED_SECONDS else ((None, None), (None, None))
-    over_bare = _ratio(taken["video"], taken["bare"])
-    figures.append(Figure("video analyses / bare PyAV", over_bare, "x", "lower", *near))
-    if "ffmpeg bare" in taken:
-        over_ffmpeg = _ratio(taken["video"], taken["ffmpeg bare"])
-        times_faster = _ratio(taken["ffmpeg commands"], taken["all"])
-        figures.append(Figure("video analyses / bare ffmpeg", over_ffmpeg, "x", "lower", *near))
-        figures.append(Figure("one command each / all in one pass", times_faster, "x", "higher", *few))
-    return figures
+def _versions() -> str:
+    try:
+        ffmpeg = call("ffmpeg -version").split()[2]
+    except LeftOut as reason:
+        ffmpeg = reason.message
+    return f"PyAV {av.__version__} with FFmpeg {av.ffmpeg_version_info}, ffmpeg {ffmpeg}"
 
 
-def _decode(source: Path) -> None:
-    with av.open(source) as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        for _ in container.decode(stream):
-            pass
-
-
-def _analyse(processor: MediaProcessor, source: Path, names: tuple[OperationName, ...]) -> None:
-    operations: list[Operation] = [BY_NAME[name]() for name in names]
-    with tempfile.TemporaryDirectory() as out:
-        processor.process(source, operations, Path(out), explicit=True, report=lambda stage, percent: None)
-
-
-def _call_each(source: Path, seconds: float) -> None:
-    for command in _COMMANDS.values():
-        _call(command, source, seconds)
-
-
-def _call(command: str, source: Path, seconds: float) -> None:
-    with tempfile.TemporaryDirectory() as out:
-        places = {"source": source, "out": out, "seconds": seconds, "step": max(seconds / 100, 1.0)}
-        words = [word.format(**places) for word in command.split()]
-        subprocess.run(words, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-
-
-def _timed(work: Callable[[], object]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
-
-
-def _ratio(over: list[float], under: list[float]) -> float:
-    return statistics.median(one / other for one, other in zip(over, under, strict=True))
+def _parse(options: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench media", description=main.__doc__)
+    parser.add_argument("--only", action="append", choices=ROWS, help="this row alone; may be given again")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each candidate runs (5)")
+    parser.add_argument("--small", action="store_true", help="a film of 12 s: shows that all runs, promises nothing")
+    parser.add_argument("--out", type=Path, default=OUT, help="the folder for the JSON file (build/bench)")
+    return parser.parse_args(options)
