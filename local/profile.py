@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from local.assets import WEIGHTS
 from shared.resources import Queue, Resources, Subscription
 
 PROJECT: Final = "local-hub"
@@ -21,6 +22,7 @@ class Profile:
     """What a user or a test may choose; times are seconds."""
 
     model: Path
+    weights: Path = WEIGHTS
     max_gpu_executions: int = 1
     enable_gke_route: bool = False
     gke_max_runners: int = 4
@@ -118,6 +120,7 @@ def environment(profile: Profile, endpoints: Endpoints) -> dict[str, str]:
         "GRACE_SECONDS": str(profile.grace),
         "WORKER_CONCURRENCY": str(profile.worker_concurrency),
         "MODEL": str(profile.model),
+        "WEIGHTS": str(profile.weights),
         "API_KEYS": json.dumps([{"name": "local", "key": profile.api_key, "sees": "all"}]),
         "WEBHOOK_SECRET": profile.webhook_secret,
         "ALERT_TOKEN": profile.alert_token,

@@ -96,6 +96,18 @@ class GcsObjects:
         size = int(headers.get("Content-Range", f"/{len(data)}").rpartition("/")[2])
         return ObjectHead(data, int(headers["X-Goog-Generation"]), size, headers.get("Content-Type", ""))
 
+    def read_range(self, bucket: str, name: str, start: int, length: int, *, generation: int | None = None) -> bytes:
+        blob = self._blob(bucket, name, generation)
+        end = start + length - 1
+        try:
+            with _translated(name):
+                data: bytes = blob.download_as_bytes(
+                    start=start, end=end, timeout=_TIMEOUT, retry=_RETRY, checksum=None, raw_download=True
+                )
+        except _EmptyRange:
+            return b""
+        return data
+
     def info(self, bucket: str, name: str, *, generation: int | None = None) -> ObjectInfo | None:
         with _translated(name):
             blob = self._client.bucket(bucket).get_blob(name, generation=generation, timeout=_TIMEOUT, retry=_RETRY)

@@ -23,6 +23,8 @@ _log = logging.getLogger(__name__)
 
 #: SIGKILL follows SIGTERM after 10 s; work that ends sooner than this may end.
 _STOP_PATIENCE_SECONDS: Final = 5.0
+#: The stage before the work proper.
+FETCHING: Final = "fetch"
 
 
 class Claim(StrEnum):
@@ -97,7 +99,8 @@ class Beat:
         self._is_lost = threading.Event()
         self._is_handed_back = threading.Event()
         self._progress: Progress | None = None
-        self._started = time.monotonic()
+        #: When the work proper began, on the monotonic clock, and at how many percent.
+        self._began = (time.monotonic(), 0.0)
         # In this thread's context, so that its lines carry the job's labels, too.
         run = partial(copy_context().run, self._run)
         self._thread = threading.Thread(target=run, name=f"beat-{job.job_id[:8]}", daemon=True)
@@ -116,16 +119,21 @@ class Beat:
 
     def report(self, stage: str, percent: float) -> None:
         """Note the progress of the whole job; raises LeaseLost, Stopping or TooLong."""
-        elapsed = time.monotonic() - self._started
-        eta = elapsed * (100 - percent) / percent if percent >= 1 else None
-        self._progress = Progress(
-            stage=stage, percent=round(percent, 1), eta_seconds=None if eta is None else round(eta, 1)
-        )
+        self._progress = Progress(stage=stage, percent=round(percent, 1), eta_seconds=self._eta(stage, percent))
         if self._is_handed_back.is_set() or self._must_stop():
             raise Stopping("the worker stops and this work cannot end in time")
         if self._is_lost.is_set():
             raise LeaseLost("the lease is another's, or the job was cancelled")
         self._limit.check_now()
+
+    def _eta(self, stage: str, percent: float) -> float | None:
+        """By the pace of the work alone: how long it took to fetch the file says nothing of what is to come."""
+        now = time.monotonic()
+        if stage == FETCHING:
+            self._began = (now, percent)
+        began, done_before = self._began
+        done = percent - done_before
+        return round((now - began) * (100 - percent) / done, 1) if done >= 1 else None
 
     def _must_stop(self) -> bool:
         if not self._stop.is_set():

@@ -65,6 +65,12 @@ class Objects(Protocol):
     def head(self, bucket: str, name: str, *, length: int, generation: int | None = None) -> ObjectHead | None:
         """The first `length` bytes by one ranged read; None when the object (or that generation) is gone."""
 
+    def read_range(self, bucket: str, name: str, start: int, length: int, *, generation: int | None = None) -> bytes:
+        """So many bytes (at least one) from `start` on, as stored; fewer at the object's end.
+
+        SourceMissing when the object (or that generation) is gone.
+        """
+
     def info(self, bucket: str, name: str, *, generation: int | None = None) -> ObjectInfo | None:
         """Metadata; None when the object (or that generation) is gone."""
 

@@ -19,8 +19,22 @@ def _whole(value: Any) -> Any:
 _WHOLE: Final = BeforeValidator(_whole)
 
 
+#: Which of a file's streams of one kind, as in ffmpeg's `0:a:1`.
+StreamNumber = Annotated[int, Field(ge=0, le=99), _WHOLE]
+
+
 class _Operation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class _Hearing(_Operation):
+    #: Which audio stream, counted from 0; the one ffmpeg would choose when left out.
+    stream: StreamNumber | None = None
+
+
+class _Seeing(_Operation):
+    #: Which video stream, counted from 0; the one ffmpeg would choose when left out.
+    stream: StreamNumber | None = None
 
 
 class Probe(_Operation):
@@ -29,23 +43,48 @@ class Probe(_Operation):
     name: Literal["probe"] = "probe"
 
 
-class Transcribe(_Operation):
-    """Speech to text → transcript.json, .txt, .srt, .vtt."""
+class Speech(_Hearing):
+    """Where there is speech, and where the file is quiet → speech.json."""
 
-    name: Literal["transcribe"] = "transcribe"
+    name: Literal["speech"] = "speech"
+    #: Speech begins where its probability reaches this.
+    threshold: Annotated[float, Field(ge=0.05, le=0.95)] = 0.5
+    #: Speech not longer than this is none, in seconds.
+    speech_seconds: Annotated[float, Field(ge=0, le=60)] = 0.25
+    #: A shorter pause belongs to the speech around it, in seconds.
+    pause_seconds: Annotated[float, Field(ge=0.032, le=60)] = 0.1
+    #: Added to speech before and after, in seconds.
+    pad_seconds: Annotated[float, Field(ge=0, le=5)] = 0.03
+    #: How long a pause or a silence must be to be listed, in seconds.
+    silence_seconds: Annotated[float, Field(ge=0.1, le=3600)] = 2.0
+    #: A silence is quieter than this in all channels: the peak, in dB of full scale.
+    noise_db: Annotated[float, Field(ge=-120, le=0)] = -30.0
+
+
+class _SpeechToText(_Hearing):
     #: Spoken language; found by the model when left out.
     language: Language | None = None
-    #: `translate` turns any language into English text.
-    task: Literal["transcribe", "translate"] = "transcribe"
     #: Most words on one subtitle line; by line length when left out.
     words_per_line: Annotated[int, Field(ge=1, le=50), _WHOLE] | None = None
 
 
-class Thumbnails(_Operation):
-    """Pictures from the video → thumbnails/NNNN.jpg, by count or at given seconds."""
+class Transcribe(_SpeechToText):
+    """Speech to text → transcript.json, .txt, .srt, .vtt."""
+
+    name: Literal["transcribe"] = "transcribe"
+
+
+class Translate(_SpeechToText):
+    """Speech in any language to English text → transcript.json, .txt, .srt, .vtt."""
+
+    name: Literal["translate"] = "translate"
+
+
+class Thumbnails(_Seeing):
+    """Pictures from the video → thumbnails/NNNN.jpg, by count, at given seconds or one for each shot."""
 
     name: Literal["thumbnails"] = "thumbnails"
-    #: How many, evenly spread over the video (5 when neither this nor `seconds` is given).
+    #: How many, evenly spread over the video (5 when nothing is said).
     count: Annotated[int, Field(ge=1, le=100), _WHOLE] | None = None
     #: At which times, in seconds from the start.
     seconds: (
@@ -53,17 +92,21 @@ class Thumbnails(_Operation):
         Annotated[tuple[Annotated[float, Field(ge=0, le=1e6)], ...], Field(min_length=1, max_length=100, strict=False)]
         | None
     ) = None
+    #: One picture for each shot; of the 100 longest ones where there are more.
+    per: Literal["shot"] | None = None
     #: Longest width in pixels; never enlarged.
     width: Annotated[int, Field(ge=16, le=3840), _WHOLE] = 640
 
     @model_validator(mode="after")
-    def _count_or_seconds(self) -> Thumbnails:
+    def _one_way(self) -> Thumbnails:
         if self.count is not None and self.seconds is not None:
             raise ValueError("give count or seconds, not both")
+        if self.per is not None and (self.count is not None or self.seconds is not None):
+            raise ValueError("give per or count or seconds, not several")
         return self
 
 
-class Storyboard(_Operation):
+class Storyboard(_Seeing):
     """Small pictures on one sheet for players' seek bars → storyboard.jpg, storyboard.vtt."""
 
     name: Literal["storyboard"] = "storyboard"
@@ -73,21 +116,29 @@ class Storyboard(_Operation):
     width: Annotated[int, Field(ge=16, le=320), _WHOLE] = 160
 
 
-class Shots(_Operation):
-    """Hard cuts, and the shots between them → shots.json."""
+class Shots(_Seeing):
+    """Cuts, and the shots between them → shots.json."""
 
     name: Literal["shots"] = "shots"
-    #: How much a cut must change the picture: mean difference of luma, of 255.
-    threshold: Annotated[float, Field(ge=1, le=255)] = 12.0
+    #: `transnetv2`, a network, also finds dissolves and fades; it is meant for a GPU.
+    model: Literal["luma", "transnetv2"] = "luma"
+    #: How much a cut must change the picture: mean difference of luma, of 255 (12 when left out). For `luma` only.
+    threshold: Annotated[float, Field(ge=1, le=255)] | None = None
+
+    @model_validator(mode="after")
+    def _threshold_of_luma(self) -> Shots:
+        if self.model != "luma" and self.threshold is not None:
+            raise ValueError("threshold is for the model luma only")
+        return self
 
 
-class Loudness(_Operation):
+class Loudness(_Hearing):
     """EBU R128: integrated loudness, range, true peak, momentary curve → loudness.json."""
 
     name: Literal["loudness"] = "loudness"
 
 
-class Waveform(_Operation):
+class Waveform(_Hearing):
     """The shape of the sound → waveform.json as audiowaveform writes it, waveform.png."""
 
     name: Literal["waveform"] = "waveform"
@@ -98,19 +149,65 @@ class Waveform(_Operation):
     height: Annotated[int, Field(ge=16, le=1024), _WHOLE] = 280
 
 
-AnyOperation = Probe | Transcribe | Thumbnails | Storyboard | Shots | Loudness | Waveform
-OperationName = Literal["probe", "transcribe", "thumbnails", "storyboard", "shots", "loudness", "waveform"]
+class Fingerprint(_Operation):
+    """SHA-256 of the file, and a perceptual hash of each shot that survives re-encoding → fingerprint.json."""
+
+    name: Literal["fingerprint"] = "fingerprint"
+
+
+class Contact(_Operation):
+    """One self-contained page of the result → contact.html; brings probe, shots, storyboard and waveform along."""
+
+    name: Literal["contact"] = "contact"
+
+
+AnyOperation = (
+    Probe
+    | Speech
+    | Transcribe
+    | Translate
+    | Thumbnails
+    | Storyboard
+    | Shots
+    | Loudness
+    | Waveform
+    | Fingerprint
+    | Contact
+)
+OperationName = Literal[
+    "probe",
+    "speech",
+    "transcribe",
+    "translate",
+    "thumbnails",
+    "storyboard",
+    "shots",
+    "loudness",
+    "waveform",
+    "fingerprint",
+    "contact",
+]
 
 #: All operations there are.
 BY_NAME: Final[Mapping[OperationName, type[AnyOperation]]] = {
     "probe": Probe,
+    "speech": Speech,
     "transcribe": Transcribe,
+    "translate": Translate,
     "thumbnails": Thumbnails,
     "storyboard": Storyboard,
     "shots": Shots,
     "loudness": Loudness,
     "waveform": Waveform,
+    "fingerprint": Fingerprint,
+    "contact": Contact,
 }
+
+#: What listens to speech and writes it down.
+SpeechToText = Transcribe | Translate
+#: What goes by one audio stream, and by one video stream.
+Hearing = Speech | Transcribe | Translate | Loudness | Waveform
+Seeing = Thumbnails | Storyboard | Shots
 
 
 def _from_name(value: Any) -> Any:
@@ -122,15 +219,23 @@ Operation = Annotated[Annotated[AnyOperation, Field(discriminator="name")], Befo
 
 
 def each_once(operations: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The operations (or bare names) as given; ValueError when one is asked for twice: its artifacts would be lost."""
+    """The operations (or bare names) as given; ValueError when two would write the same artifacts."""
     names = [each if isinstance(each, str) else each.name for each in operations]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"{' and '.join(twice)} may be asked for once only")
+    if {"transcribe", "translate"} <= set(names):
+        raise ValueError("transcribe and translate write the same files: ask for them in two jobs")
     return operations
 
 
 #: A job's operations.
 Operations = Annotated[tuple[Operation, ...], AfterValidator(each_once)]
 
-#: Operations that want the GPU route.
-GPU_OPERATIONS: Final = frozenset({"transcribe"})
+#: Operations that want the GPU route, whatever their parameters.
+GPU_OPERATIONS: Final = frozenset({"transcribe", "translate"})
+
+
+def wants_gpu(operation: AnyOperation) -> bool:
+    """Whether an operation wants the GPU route."""
+    is_network = isinstance(operation, Shots) and operation.model == "transnetv2"
+    return is_network or operation.name in GPU_OPERATIONS

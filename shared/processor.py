@@ -8,9 +8,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from shared.operations import Operation
+from shared.source import Source
 
 #: (stage, percent of the whole job); may raise to end the work, and that passes through unchanged.
 Report = Callable[[str, float], None]
+#: Gets the declared duration in seconds (None: unknown) before the work begins; may raise to refuse it.
+Admit = Callable[[float | None], None]
+
+
+def admit_all(seconds: float | None) -> None:
+    """Whatever its length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,16 +36,22 @@ class Result:
     summary: dict[str, Any]
     warnings: tuple[str, ...]
     media_seconds: float | None
-    #: "cpu" or "cuda".
+    #: Where models listened: "cpu" or "cuda".
     device: str
+    #: What decoded: "cpu" or "nvdec".
+    decoder: str = "cpu"
 
 
 class Processor(Protocol):
-    def media_seconds(self, source: Path) -> float | None:
-        """The declared duration, read in milliseconds; None when unknown. Never raises for a bad file."""
-
     def process(
-        self, source: Path, operations: Sequence[Operation], folder: Path, *, explicit: bool, report: Report
+        self,
+        source: Source,
+        operations: Sequence[Operation],
+        folder: Path,
+        *,
+        explicit: bool,
+        report: Report,
+        admit: Admit = admit_all,
     ) -> Result:
         """Run the operations and write their artifacts into `folder`.
 

@@ -10,7 +10,7 @@ from typing import Final, Literal
 
 from shared.classify import FileFacts
 from shared.errors import Fault, InvalidRequest, UnsupportedMedia
-from shared.operations import GPU_OPERATIONS, Operation
+from shared.operations import Operation, wants_gpu
 
 #: What the header X-Destination may ask for.
 Wish = Literal["cloud-run", "gke"]
@@ -65,7 +65,7 @@ def route(
     if facts.kind == "other":
         raise UnsupportedMedia(f"The source is not video, audio or an image: found {facts.found}.")
 
-    names = [operation.name for operation in operations if operation.name in GPU_OPERATIONS]
+    names = [operation.name for operation in operations if wants_gpu(operation)]
     work = " and ".join(dict.fromkeys(names))
     if not work or facts.file_type not in rules.gpu_file_types:
         return Route(Destination.CPU, _why_cpu(facts, work, wish, rules))

@@ -92,9 +92,20 @@ class Settings(BaseModel):
     max_wait_seconds: Seconds = 60
     worker_concurrency: Annotated[int, Field(ge=1, le=64)] = 1
 
-    # The model.
+    # What one file may take of its decoder, which runs in a process of its own.
+    #: CPU seconds for opening it, and so many more for each second of the recording.
+    decode_cpu_seconds: Seconds = 300
+    decode_cpu_factor: Seconds = 30
+    #: Address space above what the libraries take, where the CPU decodes: 8K of 10 bits takes about half of it.
+    decode_memory_bytes: Annotated[int, Field(ge=64 * 2**20)] = 4 * 2**30
+    #: So long may nothing come of the decoder.
+    decode_silence_seconds: Seconds = 60
+
+    # The models.
     #: A local folder or gs://bucket/prefix of a CTranslate2 Whisper model.
     model: str | None = None
+    #: A local folder with the small models' weights, which `python -m workers.weights` fills.
+    weights: Path | None = None
     device: Literal["auto", "cpu", "cuda"] = "auto"
     require_gpu: bool = False
 

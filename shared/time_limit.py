@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from shared.errors import JobError, TooLong
-from shared.operations import Operation
+from shared.operations import Operation, Probe, Thumbnails
 
 #: Share of a process's time that start, fetch and upload may need besides the processing.
 _MARGIN: Final = 0.9
@@ -16,8 +16,6 @@ _MARGIN: Final = 0.9
 _FRESH_SECONDS: Final = 60.0
 #: Before the platform's own end: enough to record why.
 _LAST_SECONDS: Final = 15.0
-#: Operations that look at a few places of a recording; the others go through all of it.
-_GLANCING: Final = frozenset({"probe", "thumbnails"})
 #: A measured factor is taken with a reserve, and only from recordings long enough to tell, in seconds.
 _RESERVE, _TELLING_SECONDS = 1.25, 30.0
 
@@ -94,4 +92,9 @@ class Pace:
 
 
 def _thorough(operations: Sequence[Operation]) -> frozenset[str]:
-    return frozenset(operation.name for operation in operations) - _GLANCING
+    return frozenset(operation.name for operation in operations if not glances(operation))
+
+
+def glances(operation: Operation) -> bool:
+    """Does it look at a few places of a recording only, and not go through all of it?"""
+    return isinstance(operation, Probe) or (isinstance(operation, Thumbnails) and operation.per is None)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-import shutil
 import tempfile
 import threading
 import time
@@ -15,20 +14,13 @@ from enum import StrEnum
 from pathlib import Path
 from uuid import uuid4
 
-from shared import classify, log
+from shared import log
 from shared.conclude import conclude
 from shared.costs import log_fields
 from shared.dead_letters import give_up
-from shared.errors import (
-    JobError,
-    PermanentError,
-    ResourceExhausted,
-    RetryableError,
-    TooLarge,
-    TooLong,
-    UnsupportedMedia,
-)
+from shared.errors import JobError, PermanentError, RetryableError, TooLong
 from shared.job import Artifact, Failure, Job, Outcome, State
+from shared.job_source import obtain
 from shared.lease import Beat, Claim, LeaseLost, Taken, is_owners, take
 from shared.machines import Machine, Place, Startup
 from shared.processor import Processor, Result
@@ -146,8 +138,7 @@ def _leased(job: Job, worker: Worker, extend: Callable[[], None]) -> Verdict:
 def _process(job: Job, worker: Worker, beat: Beat, limit: TimeLimit, folder: Path) -> tuple[Outcome, tuple[str, ...]]:
     services = worker.services
     started = time.monotonic()
-    source = _fetch(job, services, folder, beat)
-    limit.check_need(worker.pace.needs(worker.processor.media_seconds(source), job.operations))
+    source = obtain(job, services, folder, beat.report)
     results = folder / "results"
     results.mkdir()
     result = worker.processor.process(
@@ -156,6 +147,7 @@ def _process(job: Job, worker: Worker, beat: Beat, limit: TimeLimit, folder: Pat
         results,
         explicit=job.explicit,
         report=lambda stage, percent: beat.report(stage, 5 + percent * 0.9),
+        admit=lambda seconds: limit.check_need(worker.pace.needs(seconds, job.operations)),
     )
     beat.report("upload", 95.0)
     prefix = f"{job.job_id}/{job.attempt}/"
@@ -175,35 +167,6 @@ def _process(job: Job, worker: Worker, beat: Beat, limit: TimeLimit, folder: Pat
         ),
         result.warnings,
     )
-
-
-def _fetch(job: Job, services: Services, folder: Path, beat: Beat) -> Path:
-    """The source as a local file; what came from a URL has its content checked."""
-    path = folder / f"source.{job.file.file_type}"
-    total = job.file.size or 0
-    if total > services.settings.max_source_bytes:
-        raise TooLarge(f"the source has {total} bytes; {services.settings.max_source_bytes} are allowed")
-    if total > shutil.disk_usage(folder).free:
-        raise ResourceExhausted(f"the source has {total} bytes, more than this worker's disk has free")
-
-    def progress(received: int, whole: int) -> None:
-        beat.report("fetch", 5 * min(1.0, received / whole) if whole else 0.0)
-
-    progress(0, total)
-    if where := job.source.bucket_and_name:
-        services.objects.download(
-            *where, path, generation=job.source.generation, on_bytes=lambda received: progress(received, total)
-        )
-        return path
-    fetched = services.http.download(
-        job.source.uri, path, on_progress=lambda received, whole: progress(received, whole or total)
-    )
-    with path.open("rb") as file:
-        head = file.read(classify.HEAD_BYTES)
-    facts = classify.classify(fetched.filename, fetched.content_type, head, fetched.size)
-    if facts.kind == "other":
-        raise UnsupportedMedia(f"the URL gave {facts.found}, not media")
-    return path.rename(path.with_suffix(f".{facts.file_type}"))
 
 
 def _upload(result: Result, folder: Path, prefix: str, services: Services) -> tuple[Artifact, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +17,10 @@ _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 class ArtifactFolder:
     """Writes artifacts below one folder and remembers them in order."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, written: Iterable[Produced] = ()) -> None:
+        """`written` is what another process has put there already."""
         self._folder = folder
-        self._written: list[Produced] = []
+        self._written = list(written)
 
     @property
     def written(self) -> tuple[Produced, ...]:
@@ -36,6 +38,10 @@ class ArtifactFolder:
                 raise ResourceExhausted(f"no room left on the disk for {name}") from error
             raise
         self._written.append(Produced(name, content_type))
+
+    def read_bytes(self, name: str) -> bytes | None:
+        """What was written under this name; None where nothing was."""
+        return (self._folder / name).read_bytes() if any(made.name == name for made in self._written) else None
 
     def write_text(self, name: str, text: str, content_type: str) -> None:
         """Write one UTF-8 text file."""

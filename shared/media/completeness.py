@@ -1,15 +1,15 @@
 """Does the file hold all it declares? Half a recording must never pass for a whole one.
 
 A container that states its length keeps stating it when the upload was cut off, and libav ends such a file like any
-other. So the last seconds are looked up: where they are missing, all packets are read to learn where the file ends.
-Files that state no length, or only an estimate (a plain MP3, MPEG-TS, a streamed WAV), are whole by definition.
+other. So the last seconds are looked up, in the index where it says where every packet lies, else by reading them:
+where they are missing, all packets are read to learn where the file ends. Files that state no length, or only an
+estimate (a plain MP3, MPEG-TS, a streamed WAV), are whole by definition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import av
@@ -17,14 +17,18 @@ from av import FFmpegError
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.stream import VideoStream
 
 from shared.errors import ProcessingFailed
 from shared.media import boxes, lengths
-from shared.media.container import duration_seconds, is_cover_art, last_words, open_media, seconds, start_seconds
+from shared.media.container import duration_seconds, is_cover_art, last_words, seconds, start_seconds
+from shared.media.media_file import MediaFile
+from shared.source import Source, open_source
 
 #: Demuxers whose files state their length exactly; those of MP4 state it for each stream.
 _EXACT: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
-_STATED: Final = _EXACT | {"matroska,webm", "avi", "flac", "wav", "w64", "aiff", "caf", "au", "asf", "flv", "mxf"}
+_MATROSKA: Final = "matroska,webm"
+_STATED: Final = _EXACT | {_MATROSKA, "avi", "flac", "wav", "w64", "aiff", "caf", "au", "asf", "flv", "mxf"}
 _TAIL_SECONDS: Final = 5.0
 
 #: What may be missing: a stream's last packet may be long, headers are rounded, encoders pad.
@@ -47,40 +51,57 @@ class _Reach:
         return max(self.ends.values(), default=0.0)
 
 
-def require_whole(source: Path, progress: Callable[[float], None]) -> float:
-    """The file's real length in seconds; reads all of it only when the file does not say, or says more than it has.
+@dataclass(frozen=True, slots=True)
+class Length:
+    """What the file really holds, and what there is to say about it."""
+
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+
+def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length:
+    """The file's real length; reads all of it only when the file does not say, or says more than it has.
 
     Raises ProcessingFailed: `truncated` when more than a little is missing, `empty_media` when nothing is there.
     """
-    with open_media(source) as container:
-        declared = _declared(container, source)
-        if declared:
-            length = max(declared.values())
-            tail = _read(container, progress, start=max(length - _TAIL_SECONDS, 0.0))
-            if not _missing(declared, tail, slack=_SLACK_SECONDS / 4):
-                return max(length, tail.end)
-    with open_media(source) as container:
-        reach = _read(container, progress)
-    if not reach.ends:
-        raise ProcessingFailed("the file has headers but no sound and no pictures", code="empty_media")
+    declared = _declared(media.headers, media.source)
     if declared:
-        _judge(source, declared, reach)
-    return reach.end
+        length = max(declared.values())
+        indexed = _indexed(media)
+        if indexed is not None and not _missing(declared, indexed, slack=_SLACK_SECONDS / 4):
+            return Length(length)
+        container = media.anywhere()
+        tail = _read(container, _counted(container, declared), progress, start=max(length - _TAIL_SECONDS, 0.0))
+        if not _missing(declared, tail, slack=_SLACK_SECONDS / 4):
+            return Length(max(length, tail.end))
+    container = media.from_start()
+    timed = {stream.index for stream in _timed(container)}
+    reach = _read(container, _counted(container, declared), progress)
+    if not any(stream in reach.ends for stream in timed):
+        raise ProcessingFailed("the file has headers but no sound and no pictures", code="empty_media")
+    return Length(reach.end, _judge(media, declared, reach) if declared else ())
 
 
-def _judge(source: Path, declared: dict[int | None, float], reach: _Reach) -> None:
+def _judge(media: MediaFile, declared: dict[int | None, float], reach: _Reach) -> tuple[str, ...]:
     longest = max(declared.values())
-    flaw = boxes.flaw(source)
+    flaw = _flaw(media)
     slack = min(max(_SLACK_SECONDS, _SLACK_SHARE * longest), _MOST_SLACK_SECONDS)
-    missing = _missing(declared, reach, slack=_PROVEN_SLACK_SECONDS if flaw else slack)
+    missing = _missing(declared, reach, slack=_PROVEN_SLACK_SECONDS)
     if missing is None:
-        return
+        return ()
     stated, reached = missing
+    if not flaw and stated - reached <= slack:
+        return (f"the file declares {stated:.1f} s, but its content stops at {reached:.1f} s",)
     said = f" ({last_words(reach.error)})" if reach.error else f" ({flaw})" if flaw else ""
     raise ProcessingFailed(
         f"the file is truncated: it declares {stated:.1f} s but its content stops at {reached:.1f} s{said}",
         code="truncated",
     )
+
+
+def _flaw(media: MediaFile) -> str | None:
+    with open_source(media.source) as file:
+        return boxes.flaw(file, media.size)
 
 
 def _missing(declared: dict[int | None, float], reach: _Reach, *, slack: float) -> tuple[float, float] | None:
@@ -90,7 +111,7 @@ def _missing(declared: dict[int | None, float], reach: _Reach, *, slack: float) 
     return (stated, reached) if stated - reached > slack else None
 
 
-def _declared(container: InputContainer, source: Path) -> dict[int | None, float]:
+def _declared(container: InputContainer, source: Source) -> dict[int | None, float]:
     """Where each stream says it ends, or the whole file (None); nothing where no exact length is stated."""
     kind = container.format.name
     length = duration_seconds(container) or 0.0
@@ -98,6 +119,8 @@ def _declared(container: InputContainer, source: Path) -> dict[int | None, float
         return ends
     if kind in _STATED or (kind == "mp3" and lengths.states_mp3_length(source)):
         length = max(length, lengths.stated_seconds(source) or 0.0)
+        if kind == _MATROSKA:  # counts from zero, though the first packet may come later
+            length = max(length - max(start_seconds(container), 0.0), 0.0)
         return {None: length} if length else {}
     return {}
 
@@ -118,7 +141,30 @@ def _timed(container: InputContainer) -> list[Stream]:
     return [stream for stream in streams if not is_cover_art(stream)]
 
 
-def _read(container: InputContainer, progress: Callable[[float], None], *, start: float = 0.0) -> _Reach:
+def _indexed(media: MediaFile) -> _Reach | None:
+    """How far the packets go that an MP4's index places inside the file; None without a whole index."""
+    container = media.headers
+    if container.format.name not in _EXACT or _flaw(media) is not None:
+        return None
+    reach = _Reach()
+    origin = start_seconds(container)
+    for stream in _timed(container):
+        entries = stream.index_entries
+        last = entries[-1] if len(entries) else None
+        if last is not None and last.pos + last.size <= media.size:
+            begins = seconds(last.timestamp, stream.time_base) or 0.0
+            reach.ends[stream.index] = begins + _step_of(stream) - origin
+    return reach
+
+
+def _counted(container: InputContainer, declared: Mapping[int | None, float]) -> list[Stream]:
+    """What makes up the length: where the container states one for all of its streams, subtitles may be the longest."""
+    return [*_timed(container), *(container.streams.subtitles if None in declared else ())]
+
+
+def _read(
+    container: InputContainer, streams: list[Stream], progress: Callable[[float], None], *, start: float = 0.0
+) -> _Reach:
     """Demux, without decoding, from `start` to the end."""
     reach = _Reach()
     origin = start_seconds(container)
@@ -126,7 +172,7 @@ def _read(container: InputContainer, progress: Callable[[float], None], *, start
     try:
         if start:
             container.seek(round((origin + start) * av.time_base))
-        for packet in container.demux(_timed(container)):
+        for packet in container.demux(streams):
             moment = packet.pts if packet.pts is not None else packet.dts
             if moment is None:
                 if not packet.size:
@@ -145,5 +191,9 @@ def _step(packet: Packet[Stream]) -> float:
     """Seconds that a packet without a time stands for (raw video has none)."""
     if packet.duration and packet.time_base:
         return float(packet.duration * packet.time_base)
-    rate = packet.stream.average_rate
+    return _step_of(packet.stream)
+
+
+def _step_of(stream: Stream) -> float:
+    rate = stream.average_rate if isinstance(stream, VideoStream) else None
     return float(1 / rate) if rate else 0.0

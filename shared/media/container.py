@@ -6,11 +6,11 @@ The content decides what a file is: it is opened without its name, by demuxers t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
-from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final, TypeVar
 
 import av
 from av import FFmpegError
@@ -19,8 +19,12 @@ from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
-from shared.errors import JobError, ProcessingFailed, ResourceExhausted
+from shared.errors import JobError, ProcessingFailed
 from shared.media import boxes
+from shared.media.verdict import out_of_memory
+from shared.source import RemoteObject, Source, open_source, size_of
+
+_Stream = TypeVar("_Stream", AudioStream, VideoStream)
 
 #: Self-contained formats. Left out on purpose: hls, dash, concat, sdp, image2 and whatever else opens other files.
 _DEMUXERS: Final = (
@@ -30,13 +34,17 @@ _DEMUXERS: Final = (
     "gif,apng,webp,webp_anim,jpeg_pipe,png_pipe,webp_pipe,bmp_pipe,tiff_pipe,jpegxl_pipe,jpegxl_anim,j2k_pipe,"
     "psd_pipe,qoi_pipe,ppm_pipe,pgm_pipe,pam_pipe"
 )
+#: What libav reads at once: much of a file on disk, little of an object, most of which is not needed after a seek.
 _BUFFER_BYTES: Final = 256 * 1024
+_REMOTE_BUFFER_BYTES: Final = 64 * 1024
+#: Pixels, or channels, that a default stream is ahead by (map_auto_video, map_auto_audio in fftools/ffmpeg_mux_init.c).
+_DEFAULT_BONUS: Final = 5_000_000
 
 
 def as_failure(doing: str, error: FFmpegError) -> JobError:
-    """ProcessingFailed with libav's last words, or ResourceExhausted when memory ran out."""
+    """ProcessingFailed with libav's last words, or that memory ran out."""
     if isinstance(error, MemoryError):
-        return ResourceExhausted(f"{doing}: out of memory")
+        return out_of_memory()
     return ProcessingFailed(f"{doing} failed: {last_words(error)}", code="undecodable")
 
 
@@ -47,24 +55,24 @@ def last_words(error: FFmpegError) -> str:
 
 
 @contextmanager
-def open_media(source: Path) -> Iterator[InputContainer]:
-    """Open a file for reading.
+def open_media(source: Source) -> Iterator[InputContainer]:
+    """Open a file for reading; what reading a remote one raises comes out unchanged.
 
     Raises ProcessingFailed (`empty_file`, `undecodable`, `no_media`) and says what is wrong with the file.
     """
-    if source.stat().st_size == 0:
+    if size_of(source) == 0:
         raise ProcessingFailed("the file is empty (0 bytes)", code="empty_file")
-    with source.open("rb") as file:
+    with open_source(source) as file:
         try:
             container = av.open(
                 _Nameless(file),
                 mode="r",
                 options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "none"},
                 metadata_errors="replace",
-                buffer_size=_BUFFER_BYTES,
+                buffer_size=_REMOTE_BUFFER_BYTES if isinstance(source, RemoteObject) else _BUFFER_BYTES,
             )
         except FFmpegError as error:
-            if flaw := boxes.flaw(source):
+            if flaw := boxes.flaw(file, size_of(source)):
                 raise ProcessingFailed(f"{flaw} ({last_words(error)})", code="undecodable") from error
             raise as_failure("opening the file", error) from error
         with container:
@@ -76,22 +84,46 @@ def open_media(source: Path) -> Iterator[InputContainer]:
 class _Nameless:
     """A file without its name, from which libav would guess (image sequences, for one)."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: io.BufferedIOBase) -> None:
         self.read = file.read
         self.seek = file.seek
         self.tell = file.tell
 
 
 def best_video(container: InputContainer) -> VideoStream | None:
-    """The moving picture ffmpeg would choose: the default one, then the largest; never cover art."""
+    """The moving picture ffmpeg would choose: the largest, of which a default one counts for more; never cover art."""
     streams = [s for s in container.streams.video if s.codec_context is not None and not is_cover_art(s)]
-    return max(streams, key=lambda s: (_is_default(s), s.codec_context.width * s.codec_context.height), default=None)
+    return max(streams, key=lambda s: s.codec_context.width * s.codec_context.height + _bonus(s), default=None)
 
 
 def best_audio(container: InputContainer) -> AudioStream | None:
-    """The sound ffmpeg would choose: the default one, then the most channels."""
+    """The sound ffmpeg would choose: the default one, then the most channels, then the first."""
     streams = [s for s in container.streams.audio if s.codec_context is not None]
-    return max(streams, key=lambda s: (_is_default(s), s.codec_context.channels), default=None)
+    return max(streams, key=lambda s: s.codec_context.channels + _bonus(s), default=None)
+
+
+def audio_stream(container: InputContainer, number: int | None) -> AudioStream:
+    """The audio stream of this number, or the best. Raises ProcessingFailed (`no_audio_stream`)."""
+    stream = best_audio(container) if number is None else _numbered(container.streams.audio, number)
+    if stream is None:
+        raise absent("audio", number, len(container.streams.audio))
+    return stream
+
+
+def video_stream(container: InputContainer, number: int | None) -> VideoStream:
+    """The video stream of this number, or the best. Raises ProcessingFailed (`no_video_stream`)."""
+    stream = best_video(container) if number is None else _numbered(container.streams.video, number)
+    if stream is None:
+        raise absent("video", number, len(container.streams.video))
+    return stream
+
+
+def absent(kind: str, number: int | None, count: int) -> ProcessingFailed:
+    """That there is no such stream, and which there are."""
+    if number is None or not count:
+        return ProcessingFailed(f"the file has no {kind} stream", code=f"no_{kind}_stream")
+    there = "is 0 alone" if count == 1 else f"are 0 to {count - 1}"
+    return ProcessingFailed(f"the file has no {kind} stream {number}: there {there}", code=f"no_{kind}_stream")
 
 
 def is_cover_art(stream: Stream) -> bool:
@@ -122,5 +154,10 @@ def seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
     return None if ticks is None or time_base is None else float(ticks * time_base)
 
 
-def _is_default(stream: AudioStream | VideoStream) -> bool:
-    return bool(stream.disposition & Disposition.default)
+def _numbered(streams: Sequence[_Stream], number: int) -> _Stream | None:
+    stream = streams[number] if number < len(streams) else None
+    return None if stream is None or stream.codec_context is None else stream
+
+
+def _bonus(stream: AudioStream | VideoStream) -> int:
+    return _DEFAULT_BONUS if stream.disposition & Disposition.default else 0

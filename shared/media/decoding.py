@@ -39,9 +39,11 @@ class Track:
     last: FFmpegError | None = None
     #: `audio` or `video`; kept here, since a stream must not be asked once its file is closed.
     kind: str = field(init=False)
+    #: The stream's place in its file.
+    index: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.kind = self.stream.type
+        self.kind, self.index = self.stream.type, self.stream.index
 
     def take(self, step: Callable[[], Sequence[object]]) -> Iterator[Frame]:
         """The frames of one step of the decoder."""
@@ -105,14 +107,16 @@ def decode(
     try:
         yield from _decode(container, tracks, tick)
     finally:
-        counts = {track.kind: track.decoded - start for track, start in zip(tracks, before, strict=True)}
+        counts: dict[str, int] = {}
+        for track, start in zip(tracks, before, strict=True):
+            counts[track.kind] = counts.get(track.kind, 0) + track.decoded - start
         _log.debug("decoded %s", counts, extra={"event": "media.decoded", "frames": counts})
 
 
 def _decode(
     container: InputContainer, tracks: Sequence[Track], tick: Callable[[], None]
 ) -> Iterator[tuple[Track, Frame]]:
-    by_index = {track.stream.index: track for track in tracks}
+    by_index = {track.index: track for track in tracks}
     packets = container.demux([track.stream for track in tracks])
     while not all(track.is_hopeless for track in tracks):
         tick()

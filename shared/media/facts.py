@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
-from pathlib import Path
+from typing import Final
 
 from av.container import InputContainer
 from av.video.stream import VideoStream
@@ -15,10 +15,12 @@ from shared.media.container import (
     best_video,
     duration_seconds,
     is_image,
-    open_media,
     seconds,
     start_seconds,
 )
+from shared.media.media_file import MediaFile
+
+_USUAL_RATE: Final = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class VideoFacts:
 
     #: The pixels' own (sample aspect ratio).
     aspect: Fraction | None
+    #: Pixels for each second.
+    pixel_rate: float
     start: float
     lasts: float | None
     #: The longest way from one keyframe to the next; None where no index tells.
@@ -45,34 +49,68 @@ class Facts:
     duration: float | None
     #: Of the best audio stream; None when there is none.
     sample_rate: int | None
-    #: None when there is no video.
+    #: Of the best video stream; None when there is none.
     video: VideoFacts | None
+    #: Of all streams, by their numbers.
+    sample_rates: tuple[int, ...] = ()
+    videos: tuple[VideoFacts, ...] = ()
+
+    def sample_rate_of(self, stream: int | None) -> int | None:
+        """Of an audio stream, or of the best; None when there is none."""
+        if stream is None:
+            return self.sample_rate
+        return self.sample_rates[stream] if stream < len(self.sample_rates) else None
+
+    def video_of(self, stream: int | None) -> VideoFacts | None:
+        """A video stream, or the best; None when there is none."""
+        if stream is None:
+            return self.video
+        return self.videos[stream] if stream < len(self.videos) else None
 
 
-def look(source: Path) -> Facts:
-    """Read the headers. Raises as `open_media`."""
-    with open_media(source) as container:
-        sound, pictures = best_audio(container), best_video(container)
-        return Facts(
-            is_image=is_image(container),
-            duration=duration_seconds(container),
-            sample_rate=sound.sample_rate if sound is not None else None,
-            video=_video(container, pictures) if pictures is not None else None,
-        )
+def look(media: MediaFile) -> Facts:
+    """Read the headers."""
+    container = media.headers
+    sound, pictures = best_audio(container), best_video(container)
+    return Facts(
+        is_image=is_image(container),
+        duration=duration_seconds(container),
+        sample_rate=sound.sample_rate if sound is not None else None,
+        video=_video(container, pictures) if pictures is not None else None,
+        sample_rates=tuple(stream.sample_rate for stream in container.streams.audio),
+        videos=tuple(_video(container, stream) for stream in container.streams.video),
+    )
 
 
 def _video(container: InputContainer, stream: VideoStream) -> VideoFacts:
     start = (seconds(stream.start_time, stream.time_base) or start_seconds(container)) - start_seconds(container)
     return VideoFacts(
         aspect=stream.sample_aspect_ratio,
+        pixel_rate=stream.codec_context.width * stream.codec_context.height * float(stream.average_rate or _USUAL_RATE),
         start=max(start, 0.0),
-        lasts=seconds(stream.duration, stream.time_base),
+        lasts=seconds(stream.duration, stream.time_base) or _tagged_seconds(stream),
         keyframe_gap=_keyframe_gap(stream),
     )
 
 
+def _tagged_seconds(stream: VideoStream) -> float | None:
+    """Matroska's own length of a stream, `00:00:02.000000000` (https://www.matroska.org/technical/tagging.html)."""
+    tag = next((value for name, value in stream.metadata.items() if name.split("-")[0] == "DURATION"), "")
+    try:
+        hours, minutes, rest = tag.split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(rest)
+    except ValueError:
+        return None
+
+
 def _keyframe_gap(stream: VideoStream) -> float | None:
-    times = [entry.timestamp for entry in stream.index_entries if entry.is_keyframe]
+    """Found by hopping from keyframe to keyframe, since a long film's index has a million entries."""
+    entries = stream.index_entries
+    times: list[int] = []
+    at = entries.search_timestamp(entries[0].timestamp, backward=False) if len(entries) else -1
+    while at >= 0:
+        times.append(entries[at].timestamp)
+        at = entries.search_timestamp(times[-1] + 1, backward=False)
     if len(times) < 2 or stream.time_base is None:
         return None
     lasts = [stream.duration - times[-1]] if stream.duration else []

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from fractions import Fraction
-from pathlib import Path
-from types import TracebackType
 from typing import Final
 
 import av
 from av import FFmpegError
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from shared.errors import ProcessingFailed
-from shared.media.container import best_video, open_media, start_seconds
+from shared.media.container import start_seconds, video_stream
 from shared.media.decoding import Track, decode
+from shared.media.media_file import MediaFile
 from shared.media.sinks import VideoSink
 
 #: Decoding this far on costs less than a seek, seconds.
@@ -24,41 +24,53 @@ _NEAR: Final = 2.0
 _STEPS_BACK: Final = (0.0, 5.0, 30.0)
 
 
-def seek_pictures(source: Path, sink: VideoSink, progress: Callable[[float], None]) -> None:
-    """Feed a sink that wants pictures at a few moments, as decoded; `progress` gets the fraction done at every packet.
+def seek_pictures(
+    media: MediaFile,
+    sink: VideoSink,
+    progress: Callable[[float], None],
+    tries: Iterable[float] | None = None,
+    stream: int | None = None,
+) -> tuple[str, ...]:
+    """Feed a sink that wants pictures at a few moments, as decoded; answers warnings.
+
+    `progress` gets the fraction done at every packet. `tries` are shown instead of all that the sink needs: what was
+    shown may decide what is tried next. `stream` is the number of the video stream; None for the best.
 
     Raises ProcessingFailed (`no_video_stream`, `undecodable`).
     """
     done = 0.0
-    moments = sink.needs.moments or ()
-    with FrameReader(source, lambda: progress(done)) as reader:
-        for count, moment in enumerate(moments):
-            done = count / len(moments)
+    expected = sink.needs.seeks
+    with closing(FrameReader(media, lambda: progress(done), stream)) as reader:
+        for count, moment in enumerate(sink.needs.moments or () if tries is None else tries):
+            done = count / max(expected, count + 1)
             sink.add(reader.near(moment) if sink.needs.keyframes else reader.at(moment), moment)
     sink.finish()
+    return reader.warnings
 
 
 class FrameReader:
     """Finds frames by time: it seeks where the file allows and that pays, and decodes on where it does not.
 
-    A context manager; times are seconds from the start of the file, and cheapest in rising order.
+    Times are seconds from the start of the file, and cheapest in rising order.
     """
 
-    def __init__(self, source: Path, tick: Callable[[], None]) -> None:
-        """`tick` is called for every packet read; what it raises ends the search."""
-        self._source = source
+    def __init__(self, media: MediaFile, tick: Callable[[], None], stream: int | None = None) -> None:
+        """`tick` is called for every packet read; what it raises ends the search. `stream` is as in `seek_pictures`."""
+        self._media, self._number = media, stream
         self._tick = tick
-        self._files = ExitStack()
         self._seeks = True
+        #: Whether what is read next is what comes next, and not what another reader left behind.
+        self._is_placed = media.is_untouched
+        self._use(media.anywhere())
 
-    def __enter__(self) -> FrameReader:
-        self._open()
-        return self
+    def close(self) -> None:
+        """Nothing more is sought."""
+        self._frames.close()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._files.close()
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the decoder refused on the way to what was found."""
+        return self._track.judge_pictures()
 
     def at(self, moment: float) -> VideoFrame:
         """The frame shown at this time: the first one before the start, the last one after the end."""
@@ -81,14 +93,14 @@ class FrameReader:
         return self.at(moment)
 
     def _open(self) -> None:
-        self._files.close()
-        self._container = self._files.enter_context(open_media(self._source))
-        stream = best_video(self._container)
-        if stream is None:
-            raise ProcessingFailed("the file has no video stream", code="no_video_stream")
-        stream.thread_type = "AUTO"
-        self._stream, self._track = stream, Track(stream)
-        self._origin = start_seconds(self._container)
+        self._use(self._media.from_start())
+        self._is_placed = True
+
+    def _use(self, container: InputContainer) -> None:
+        self._container = container
+        self._stream = video_stream(container, self._number)
+        self._track = Track(self._stream)
+        self._origin = start_seconds(container)
         self._forget()
 
     def _forget(self) -> None:
@@ -100,7 +112,7 @@ class FrameReader:
         if not self._seeks:
             return False
         if self._shown is None:
-            return moment > _NEAR
+            return moment > _NEAR or not self._is_placed
         return not self._shown[0] <= moment <= self._shown[0] + _NEAR
 
     def _seek(self, moment: float) -> None:
@@ -113,12 +125,14 @@ class FrameReader:
             except FFmpegError:
                 break
             self._forget()
+            self._is_placed = True
             self._decode_to(float("-inf"))
             if self._shown is not None and self._shown[0] <= moment:
                 # Behind where we were: keyframes are further apart than the times asked for.
                 self._seeks = before is None or moment < before or self._shown[0] > before
                 return
-        self._seeks = False
+        # That there is no picture before the first one says nothing about seeking.
+        self._seeks = moment <= _NEAR
         self._open()
 
     def _decode_to(self, moment: float) -> None:
@@ -132,7 +146,7 @@ class FrameReader:
                 return
             self._shown, self._next = self._next, None
 
-    def _decode(self) -> Iterator[tuple[float, VideoFrame]]:
+    def _decode(self) -> Generator[tuple[float, VideoFrame], None, None]:
         """Frames with their times, from here to the end; what the decoder refuses is passed over."""
         moment = 0.0
         step = float(1 / self._stream.average_rate) if self._stream.average_rate else 0.04

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from typing import Final
+
+from shared.source import Source, open_source
 
 _HEAD_BYTES: Final = 64 * 1024
 #: Sizes from here on are what programs write that stream to a pipe and cannot know.
@@ -16,9 +17,9 @@ _ASF_FILE_PROPERTIES: Final = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _ASF_BROADCAST: Final = 1
 
 
-def stated_seconds(source: Path) -> float | None:
+def stated_seconds(source: Source) -> float | None:
     """The length in the header of a WAV, AVI or ASF file; None for others, and where it is left open."""
-    with source.open("rb") as file:
+    with open_source(source) as file:
         head = file.read(_HEAD_BYTES)
     try:
         if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
@@ -30,9 +31,9 @@ def stated_seconds(source: Path) -> float | None:
         return None
 
 
-def states_mp3_length(source: Path) -> bool:
+def states_mp3_length(source: Source) -> bool:
     """Whether an MP3's first frame holds a Xing header with the number of frames, which is exact."""
-    with source.open("rb") as file:
+    with open_source(source) as file:
         start = file.read(10)
         if start[:3] == b"ID3":
             size = 0

@@ -2,68 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
-from shared.errors import ProcessingFailed
-from shared.media.container import best_audio, best_video, duration_seconds, open_media, start_seconds
+from shared.media.container import audio_stream, duration_seconds, start_seconds, video_stream
 from shared.media.decoding import Track, decode
 from shared.media.feeds import feeds
+from shared.media.media_file import MediaFile
 from shared.media.sinks import AudioSink, VideoSink
 
 #: A hole in the timestamps longer than this (seconds) is filled with silence, so that words keep their times.
 _GAP: Final = 0.1
 _USUAL_STEP: Final = 0.04
 
+_Stream = TypeVar("_Stream", AudioStream, VideoStream)
+_Sink = TypeVar("_Sink")
+
+
+#: Sinks by the number of their stream; None for the best.
+Hearing = Mapping[int | None, Sequence[AudioSink]]
+Seeing = Mapping[int | None, Sequence[VideoSink]]
+
 
 def decode_once(
-    source: Path, audio: Sequence[AudioSink], video: Sequence[VideoSink], progress: Callable[[float], None]
+    media: MediaFile, hearing: Hearing, seeing: Seeing, progress: Callable[[float], None]
 ) -> tuple[str, ...]:
-    """Feed the best audio stream and the best video stream to their sinks; answers warnings.
+    """Feed streams to their sinks; answers warnings.
 
     A stream without sinks is not decoded. `progress` gets the fraction done at every packet; what it raises ends the
     pass.
 
     Raises ProcessingFailed (`no_audio_stream`, `no_video_stream`; `undecodable` when there is no picture at all or more
-    than a little of the sound is lost), ResourceExhausted.
+    than a little of the sound is lost).
     """
-    with open_media(source) as container:
-        declared = duration_seconds(container)
-        sound = _Sound(container, audio) if audio else None
-        pictures = _Pictures(container, video) if video else None
-        parts = [part for part in (sound, pictures) if part]
+    container = media.from_start()
+    declared = duration_seconds(container)
+    sounds: dict[int, _Sound] = {}
+    pictures: dict[int, _Pictures] = {}
+    ears = {number: sinks for number, sinks in hearing.items() if sinks}
+    eyes = {number: sinks for number, sinks in seeing.items() if sinks}
+    for audio, listeners in _by_stream((audio_stream(container, number), ears[number]) for number in ears):
+        sounds[audio.index] = _Sound(container, audio, listeners)
+    for video, watchers in _by_stream((video_stream(container, number), eyes[number]) for number in eyes):
+        pictures[video.index] = _Pictures(container, video, watchers)
+    parts: list[_Sound | _Pictures] = [*sounds.values(), *pictures.values()]
 
-        def tick() -> None:
-            progress(max(part.clock for part in parts) / declared if declared else 0.0)
+    def tick() -> None:
+        progress(max(part.clock for part in parts) / declared if declared else 0.0)
 
-        for _, frame in decode(container, [part.track for part in parts], tick):
-            if isinstance(frame, VideoFrame):
-                assert pictures is not None  # noqa: S101
-                pictures.add(frame)
-            else:
-                assert sound is not None  # noqa: S101
-                sound.add(frame)
-    return (*(sound.finish() if sound else ()), *(pictures.finish() if pictures else ()))
+    for track, frame in decode(container, [part.track for part in parts], tick):
+        if isinstance(frame, VideoFrame):
+            pictures[track.index].add(frame)
+        else:
+            sounds[track.index].add(frame)
+    return tuple(warning for part in parts for warning in part.finish())
+
+
+def _by_stream(wishes: Iterable[tuple[_Stream, Sequence[_Sink]]]) -> Iterator[tuple[_Stream, list[_Sink]]]:
+    """Each stream once, though one may be asked for by its number and as the best."""
+    streams: dict[int, _Stream] = {}
+    sinks: dict[int, list[_Sink]] = {}
+    for stream, asking in wishes:
+        streams[stream.index] = stream
+        sinks.setdefault(stream.index, []).extend(asking)
+    return ((streams[index], sinks[index]) for index in streams)
 
 
 class _Sound:
     """Keeps the timeline of the sound."""
 
-    def __init__(self, container: InputContainer, sinks: Sequence[AudioSink]) -> None:
-        stream = best_audio(container)
-        if stream is None:
-            raise ProcessingFailed("the file has no audio stream", code="no_audio_stream")
+    def __init__(self, container: InputContainer, stream: AudioStream, sinks: Sequence[AudioSink]) -> None:
         self.track = Track(stream)
         self._sinks = sinks
         self._origin = start_seconds(container)
         declared = duration_seconds(container)
         self._limit = declared + _GAP if declared is not None else 0.0
         self.clock = 0.0
+        self._holes: list[float] = []
 
     def add(self, frame: AudioFrame) -> None:
         if frame.time is not None:
@@ -78,23 +99,23 @@ class _Sound:
         if self.clock + _GAP < now <= self._limit:
             for sink in self._sinks:
                 sink.fill(now)
+            if self.clock:
+                self._holes.append(now - self.clock)
             self.clock = now
 
     def finish(self) -> tuple[str, ...]:
         warnings = self.track.judge_sound(self.clock)
         for sink in self._sinks:
             sink.finish()
+        if self._holes:
+            warnings += (f"sound is missing for {sum(self._holes):.1f} s in all, which counts as silence",)
         return warnings
 
 
 class _Pictures:
     """Keeps the time of the pictures."""
 
-    def __init__(self, container: InputContainer, sinks: Sequence[VideoSink]) -> None:
-        stream = best_video(container)
-        if stream is None:
-            raise ProcessingFailed("the file has no video stream", code="no_video_stream")
-        stream.thread_type = "AUTO"
+    def __init__(self, container: InputContainer, stream: VideoStream, sinks: Sequence[VideoSink]) -> None:
         self.track = Track(stream)
         self._feeds = feeds(sinks)
         self._origin = start_seconds(container)

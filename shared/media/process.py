@@ -1,126 +1,108 @@
-"""Operations on one file: the door to this package."""
+"""Operations on one file: the door to this package.
+
+What touches the file itself, which may be anything, happens in a child process; models listen in this one.
+"""
 
 from __future__ import annotations
 
+import os
+import tempfile
+import threading
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING
 
-from av import FFmpegError
+from shared.errors import ResourceExhausted
+from shared.media.child import start_server
+from shared.media.job import MediaJob
+from shared.media.limits import DecodeLimits
+from shared.media.task import Begin, Task, run
+from shared.operations import Operation
+from shared.processor import Admit, Report, Result, admit_all
+from shared.source import RemoteObject, Source
 
-from shared.errors import JobError, ResourceExhausted
-from shared.media import transcribe
-from shared.media.artifacts import ArtifactFolder
-from shared.media.completeness import require_whole
-from shared.media.container import as_failure, duration_seconds, is_image, open_media
-from shared.media.facts import look
-from shared.media.model import SpeechModel
-from shared.media.plan import Plan, unfit
-from shared.media.probe import probe
-from shared.media.progress import Progress
-from shared.operations import Operation, Transcribe
-from shared.processor import Report, Result
-
-#: Percent of a job that go to the check.
-_CHECK_PERCENT: Final = 2.0
-#: What the other stages take, roughly as measured on a CPU.
-_SOUND, _PICTURES, _SEEKING, _TRANSCRIBING, _WRITING = 10.0, 40.0, 12.0, 75.0, 1.0
+if TYPE_CHECKING:
+    from shared.media.listening import Listening
 
 
 class MediaProcessor:
     """Runs operations on files; one for a process, shared by its threads."""
 
-    def __init__(self, *, model: str | Path, device: str = "auto", compute_type: str = "auto") -> None:
-        """`model` is a folder with a Whisper model in CTranslate2's format; it is loaded when first needed."""
-        self._model = SpeechModel(model, device=device, compute_type=compute_type)
+    #: How its children begin.
+    begin: Begin = staticmethod(run)
+
+    def __init__(
+        self,
+        *,
+        model: str | Path,
+        weights: Path | None = None,
+        device: str = "auto",
+        compute_type: str = "auto",
+        limits: DecodeLimits | None = None,
+        jobs_at_once: int = 1,
+        many_jobs: bool = False,
+    ) -> None:
+        """`model` is a folder with a Whisper model in CTranslate2's format, `weights` one with the small models'.
+
+        All are loaded when first needed; with `many_jobs` to come, libraries ahead of that.
+        """
+        self._model, self._weights = model, weights
+        self._device, self._compute_type = device, compute_type
+        self._limits = limits or DecodeLimits()
+        # libav's own choice for one job; the decoders of several at once must not fight over the cores.
+        self._threads = max(len(os.sched_getaffinity(0)) // jobs_at_once, 1) + 1
+        self._lock = threading.Lock()
+        self._listening: Listening | None = None
+        start_server(with_torch=many_jobs)
+
+    @property
+    def listening(self) -> Listening:
+        """What listens; its libraries take half a second to load, which a job that only looks need not wait for."""
+        with self._lock:
+            if self._listening is None:
+                from shared.media.listening import Listening
+
+                self._listening = Listening(
+                    self._model, self._weights, device=self._device, compute_type=self._compute_type
+                )
+            return self._listening
 
     def warm(self) -> None:
         """Load the model now. Raises Unavailable when that cannot be done."""
-        self._model.get()
-
-    def media_seconds(self, source: Path) -> float | None:
-        """The declared duration; None when there is none, or the file does not open (`process` will say why)."""
-        try:
-            with open_media(source) as container:
-                return None if is_image(container) else duration_seconds(container)
-        except JobError:
-            return None
+        self.listening.model.get()
 
     def process(
-        self, source: Path, operations: Sequence[Operation], folder: Path, *, explicit: bool, report: Report
+        self,
+        source: Source,
+        operations: Sequence[Operation],
+        folder: Path,
+        *,
+        explicit: bool,
+        report: Report,
+        admit: Admit = admit_all,
     ) -> Result:
         """Do the operations on `source`; artifacts and result.json go into `folder`.
 
-        `report(stage, percent of the whole job)` is called several times a second where the work allows; whatever it
-        raises ends the work and comes out unchanged. With `explicit`, an operation that this file is not fit for fails
-        the job; without, it is left out with a warning.
+        `report(stage, percent of the whole job)` is called at least once a second, and several times where the work
+        allows; `admit(declared seconds)` once, before the work begins. Whatever they raise ends the work and comes out
+        unchanged. With `explicit`, an operation that this file is not fit for fails the job; without, it is left out
+        with a warning.
 
         Raises ProcessingFailed for what is wrong with the file or the operations, ResourceExhausted when memory or
-        disk ran out.
+        disk ran out, and what reading a remote source raises.
         """
         try:
-            return self._process(source, operations, ArtifactFolder(folder), explicit=explicit, report=report)
-        except FFmpegError as error:  # from filters and scalers: what decoders refuse is judged where it is decoded
-            raise as_failure("processing the file", error) from error
+            with tempfile.TemporaryDirectory(prefix="decoded-", dir=folder.parent) as scratch:
+                task = Task(
+                    source=source.size if isinstance(source, RemoteObject) else source,
+                    operations=operations,
+                    folder=folder,
+                    scratch=Path(scratch),
+                    weights=self._weights,
+                    limits=self._limits,
+                    threads=self._threads,
+                )
+                job = MediaJob(task, lambda: self.listening, explicit=explicit, report=report, admit=admit)
+                return job.run(source, self.begin)
         except MemoryError as error:
             raise ResourceExhausted("out of memory") from error
-
-    def _process(
-        self, source: Path, operations: Sequence[Operation], folder: ArtifactFolder, *, explicit: bool, report: Report
-    ) -> Result:
-        facts = look(source)
-        reasons = unfit(operations, facts)
-        fit = [operation for operation in operations if operation.name not in reasons]
-        if reasons and (explicit or not fit):
-            raise next(iter(reasons.values()))
-        for operation in fit:
-            if isinstance(operation, Transcribe):
-                transcribe.check_language(operation, self._model.get())
-
-        check = Progress(report, {"check": _CHECK_PERCENT, "rest": 100.0 - _CHECK_PERCENT})
-        length = require_whole(source, partial(check.at, "check"))
-        plan = Plan.of(fit, facts, length, folder)
-        progress = Progress(report, _stages(plan, fit), start=_CHECK_PERCENT)
-        summary: dict[str, Any] = {operation.name: {} for operation in operations}
-        if "probe" in summary:
-            progress.at("probe", 0.0)
-            summary["probe"] = probe(source, length)
-            folder.write_json("probe.json", summary["probe"])
-        warnings = [*plan.decode(source, partial(progress.at, "decode"))]
-        for operation in operations:
-            if operation.name in reasons:
-                reason = reasons[operation.name].message
-                summary[operation.name] = {"skipped": reason}
-                warnings.append(f"{operation.name} was left out: {reason}")
-            elif operation.name != "probe":
-                summary[operation.name], found = self._finish(operation, plan, source, folder, progress)
-                warnings += found
-        folder.write_json("result.json", {"summary": summary, "warnings": warnings})
-        seconds = None if facts.is_image else round(length, 3)
-        device = self._model.device if any(isinstance(operation, Transcribe) for operation in fit) else "cpu"
-        return Result(folder.written, summary, tuple(warnings), seconds, device)
-
-    def _finish(
-        self, operation: Operation, plan: Plan, source: Path, folder: ArtifactFolder, progress: Progress
-    ) -> tuple[dict[str, Any], list[str]]:
-        """Make what an operation is to make of what it heard and saw; answers its summary and warnings."""
-        at = partial(progress.at, operation.name)
-        at(0.0)
-        if isinstance(operation, Transcribe) and plan.recording is not None:
-            transcript = transcribe.transcribe(plan.recording.audio(), operation, self._model, at)
-            return transcribe.write(transcript, operation, folder), []
-        return plan.finish(operation.name, source, at)
-
-
-def _stages(plan: Plan, operations: Sequence[Operation]) -> dict[str, float]:
-    stages = {}
-    if any(operation.name == "probe" for operation in operations):
-        stages["probe"] = _WRITING
-    stages["decode"] = (_SOUND if plan.hearing else 0.0) + (_PICTURES if plan.seeing else 0.0)
-    for operation in operations:
-        if operation.name in plan.sought:
-            stages[operation.name] = _SEEKING
-        elif operation.name != "probe":
-            stages[operation.name] = _TRANSCRIBING if isinstance(operation, Transcribe) else _WRITING
-    return stages

@@ -35,3 +35,7 @@ class Progress:
         if stage != self._stage or now - self._reported_at >= _MIN_SECONDS:
             self._stage, self._reported_at = stage, now
             self._report(stage, round(self._percent, 1))
+
+    def again(self) -> None:
+        """Say the same once more: what reports raise must be seen while nothing goes on."""
+        self._report(self._stage, round(self._percent, 1))

@@ -59,6 +59,16 @@ class Resampled:
             self._take(frame)
 
 
+def usual_layout(layout: AudioLayout) -> AudioLayout:
+    """This one, or what ffmpeg takes for so many channels where a file does not say which is which."""
+    if not layout.name.endswith(" channels"):
+        return layout
+    try:
+        return AudioLayout(f"{layout.nb_channels}c")
+    except ValueError:  # there is no usual one for, say, nine
+        return layout
+
+
 def samples(frame: AudioFrame) -> NDArray[np.int16]:
     """A frame of 16-bit mono as numbers."""
     return np.frombuffer(memoryview(frame.planes[0]), np.int16, count=frame.samples)

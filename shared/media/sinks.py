@@ -30,10 +30,18 @@ class Pictures:
     size: tuple[int, int] | None = None
     #: The pixel format, where they are shrunk.
     pixels: str = "gray"
-    #: Seconds from the start of the file: the picture shown at each, in rising order. None: every picture.
+    #: Seconds from the start of the file: the picture shown at each, in rising order. None: every picture. Empty: what
+    #: is known only after the pass.
     moments: tuple[float, ...] | None = None
+    #: How many of the moments have to be sought as a rule, where some are for want of a better one.
+    choices: int | None = None
     #: Whether the keyframe before a moment will do.
     keyframes: bool = False
+
+    @property
+    def seeks(self) -> int:
+        """How many moments have to be sought as a rule."""
+        return self.choices if self.choices is not None else len(self.moments or ())
 
 
 class VideoSink(Protocol):

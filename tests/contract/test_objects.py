@@ -116,6 +116,11 @@ class TestRead:
         assert head is not None
         assert (head.data, head.size, head.generation) == (b"", 0, generation)
 
+    def test_any_part_of_an_object_can_be_read(self, objects: Objects, folder: str) -> None:
+        generation = objects.write(BUCKET, folder, b"0123456789")
+        for start, length, data in ((0, 1, b"0"), (3, 4, b"3456"), (8, 99, b"89"), (10, 5, b""), (99, 1, b"")):
+            assert objects.read_range(BUCKET, folder, start, length, generation=generation) == data
+
     def test_metadata_is_kept(self, objects: Objects, folder: str) -> None:
         generation = objects.write(BUCKET, folder, b"one", content_type="audio/wav", metadata={"id": "7", "x": "ü"})
         info = objects.info(BUCKET, folder)
@@ -130,6 +135,8 @@ class TestRead:
         assert old is not None
         objects.write(BUCKET, folder, b"two")
         assert objects.head(BUCKET, folder, length=9, generation=old) is None
+        with pytest.raises(SourceMissing):
+            objects.read_range(BUCKET, folder, 0, 1, generation=old)
         with pytest.raises(SourceMissing):
             objects.download(BUCKET, folder, tmp_path / "file", generation=old)
 

@@ -16,8 +16,9 @@ from pathlib import Path
 
 from shared.media.process import MediaProcessor
 from shared.operations import Operation
-from shared.processor import Report, Result
+from shared.processor import Admit, Report, Result, admit_all
 from shared.settings import from_environment
+from shared.source import Source
 from workers.signals import stop_on_sigterm
 
 FAULTS = Path(os.environ["FAULTS"])
@@ -35,10 +36,17 @@ def use_up(folder: Path, kind: str) -> bool:
 
 class FaultyProcessor(MediaProcessor):
     def process(
-        self, source: Path, operations: Sequence[Operation], folder: Path, *, explicit: bool, report: Report
+        self,
+        source: Source,
+        operations: Sequence[Operation],
+        folder: Path,
+        *,
+        explicit: bool,
+        report: Report,
+        admit: Admit = admit_all,
     ) -> Result:
         # The attempt's folder is named after its job.
-        faults = FAULTS / source.parent.name.partition("-")[0]
+        faults = FAULTS / folder.parent.name.partition("-")[0]
         if use_up(faults, "kill"):
             report("fault", 1.0)
             os.kill(os.getpid(), signal.SIGKILL)
@@ -46,7 +54,7 @@ class FaultyProcessor(MediaProcessor):
             while not (faults / "release").exists():
                 report("fault", 2.0)
                 time.sleep(0.05)
-        return super().process(source, operations, folder, explicit=explicit, report=report)
+        return super().process(source, operations, folder, explicit=explicit, report=report, admit=admit)
 
 
 if __name__ == "__main__":

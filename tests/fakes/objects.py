@@ -74,6 +74,15 @@ class FakeObjects:
 
         return self._call("head", name, do)
 
+    def read_range(self, bucket: str, name: str, start: int, length: int, *, generation: int | None = None) -> bytes:
+        def do() -> bytes:
+            found = self._find(bucket, name, generation)
+            if found is None:
+                raise SourceMissing(f"no object {name}, or not in that generation")
+            return found.data[start : start + length]
+
+        return self._call("read_range", name, do)
+
     def info(self, bucket: str, name: str, *, generation: int | None = None) -> ObjectInfo | None:
         def do() -> ObjectInfo | None:
             found = self._find(bucket, name, generation)

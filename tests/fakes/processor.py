@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from shared.operations import Operation
-from shared.processor import Produced, Report, Result
+from shared.processor import Admit, Produced, Report, Result, admit_all
+from shared.source import Source, open_source
 
 #: One call of `process`: gets the source, the folder for the results and `report`.
-Step = Callable[[Path, Path, Report], Result]
+Step = Callable[[Source, Path, Report], Result]
 
 ARTIFACTS: Final[Mapping[str, bytes]] = {"probe.json": b'{"streams": []}', "thumbnails/0001.jpg": b"a picture"}
 
@@ -23,8 +24,9 @@ def succeed(
 ) -> Step:
     """Report twice and write the artifacts."""
 
-    def step(source: Path, folder: Path, report: Report) -> Result:
-        source.read_bytes()
+    def step(source: Source, folder: Path, report: Report) -> Result:
+        with open_source(source) as file:
+            file.read()
         report("decode", 0.0)
         for name, data in artifacts.items():
             path = folder / name
@@ -40,7 +42,7 @@ def succeed(
 def fail(error: BaseException) -> Step:
     """Leave a half-written artifact behind and raise."""
 
-    def step(source: Path, folder: Path, report: Report) -> Result:
+    def step(source: Source, folder: Path, report: Report) -> Result:
         (folder / "probe.json").write_bytes(b"{")
         # A fresh one each time: an exception keeps the traceback of every raise.
         raise copy(error)
@@ -51,7 +53,7 @@ def fail(error: BaseException) -> Step:
 def after(do: Callable[[], object], then: Step | None = None) -> Step:
     """Something happens in the middle of the work."""
 
-    def step(source: Path, folder: Path, report: Report) -> Result:
+    def step(source: Source, folder: Path, report: Report) -> Result:
         report("decode", 40.0)
         do()
         report("decode", 41.0)
@@ -68,7 +70,7 @@ class Blocked:
     is_running: threading.Event = field(default_factory=threading.Event)
     may_end: threading.Event = field(default_factory=threading.Event)
 
-    def __call__(self, source: Path, folder: Path, report: Report) -> Result:
+    def __call__(self, source: Source, folder: Path, report: Report) -> Result:
         for _ in range(2000):
             report("decode", 10.0)
             self.is_running.set()
@@ -88,12 +90,17 @@ class FakeProcessor:
     calls: list[tuple[Sequence[Operation], bool]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def media_seconds(self, source: Path) -> float | None:
-        return self.seconds
-
     def process(
-        self, source: Path, operations: Sequence[Operation], folder: Path, *, explicit: bool, report: Report
+        self,
+        source: Source,
+        operations: Sequence[Operation],
+        folder: Path,
+        *,
+        explicit: bool,
+        report: Report,
+        admit: Admit = admit_all,
     ) -> Result:
+        admit(self.seconds)
         with self._lock:
             self.calls.append((operations, explicit))
             step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]

@@ -175,6 +175,21 @@ class TestBeat:
         assert progress.eta_seconds is not None
         assert 0 <= progress.eta_seconds < 1
 
+    def test_the_estimate_goes_by_the_pace_of_the_work_and_not_by_that_of_the_fetch(
+        self, quick: FakeServices, leased: Job
+    ) -> None:
+        with Beat(leased, quick, extend=extend) as beat:
+            beat.report("fetch", 0)
+            began = time.monotonic()
+            eventually(lambda: time.monotonic() - began > 0.5, within_s=5)  # 0.5 s for 5 % would be 9.5 s for the rest
+            beat.report("fetch", 5)
+            beat.report("decode", 52.5)
+            eventually(lambda: stage_of(quick, leased) == ("decode", 52.5))
+        progress = record_of(quick, leased).progress
+        assert progress is not None
+        assert progress.eta_seconds is not None
+        assert progress.eta_seconds < 0.4
+
     @pytest.mark.parametrize(
         "intrude",
         [

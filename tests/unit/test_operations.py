@@ -42,6 +42,10 @@ def test_examples_of_the_guide_are_valid(example: str) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
+        {"name": "speech", "threshold": 1.0},
+        {"name": "speech", "silence_seconds": 0.05},
+        {"name": "speech", "noise_db": 3},
+        {"name": "speech", "noise_db": "-30dB"},
         {"name": "storyboard", "count": 101},
         {"name": "storyboard", "width": 321},
         {"name": "storyboard", "count": 2.5},

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from shared import log
 from shared.errors import RetryableError
 from shared.machines import Machine, Startup
+from shared.media.limits import DecodeLimits
 from shared.media.process import MediaProcessor
 from shared.media.weights import model_folder
 from shared.processor import Processor
@@ -35,7 +36,12 @@ def main(stop: threading.Event, make_processor: Callable[..., Processor] = Media
     try:
         worker = Worker(
             services=everything,
-            processor=make_processor(model=model_folder(settings.model, everything.objects), device="cpu"),
+            processor=make_processor(
+                model=model_folder(settings.model, everything.objects),
+                weights=settings.weights,
+                device="cpu",
+                limits=DecodeLimits.of(settings),
+            ),
             name=settings.cloud_run_execution or settings.hostname,
             machine=Machine.CPU_JOB,
             ends_at=started + settings.task_timeout_seconds,

@@ -17,6 +17,7 @@ from typing import Final
 from shared import log
 from shared.errors import RetryableError
 from shared.machines import Machine, Startup
+from shared.media.limits import DecodeLimits
 from shared.media.model import has_gpu
 from shared.media.process import MediaProcessor
 from shared.media.weights import model_folder
@@ -62,7 +63,14 @@ def main(
         return 1
     worker = Worker(
         services=everything,
-        processor=make_processor(model=model, device=settings.device),
+        processor=make_processor(
+            model=model,
+            weights=settings.weights,
+            device=settings.device,
+            limits=DecodeLimits.of(settings),
+            jobs_at_once=settings.worker_concurrency,
+            many_jobs=True,
+        ),
         name=settings.cloud_run_execution or settings.hostname,
         machine=Machine.GPU_JOB if is_drain else Machine.GKE_POD,
         ends_at=started + settings.task_timeout_seconds if is_drain else None,

@@ -8,9 +8,11 @@ from typing import Protocol
 import pytest
 
 from local.assets import Assets, ensure_assets
+from shared.media.child import start_server
 from shared.media.process import MediaProcessor
 from shared.operations import Operation
 from shared.processor import Result
+from shared.source import Source
 
 # Read when CTranslate2's first model is made: threads that spin at barriers crawl where something else runs, too.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
@@ -19,7 +21,7 @@ RECORDINGS = Path(__file__).resolve().parents[4] / "shared" / "media"
 
 
 class Run(Protocol):
-    def __call__(self, source: Path, *operations: Operation, explicit: bool = True) -> Result: ...
+    def __call__(self, source: Source, *operations: Operation, explicit: bool = True) -> Result: ...
 
 
 @pytest.fixture(scope="session")
@@ -32,9 +34,15 @@ def speech(assets: Assets) -> Path:
     return assets.speech
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _server() -> None:
+    """All libraries loaded, for many children will come."""
+    start_server(with_torch=True)
+
+
 @pytest.fixture(scope="session")
 def processor(assets: Assets) -> MediaProcessor:
-    return MediaProcessor(model=assets.model, device="cpu")
+    return MediaProcessor(model=assets.model, weights=assets.weights, device="cpu")
 
 
 @pytest.fixture
@@ -48,7 +56,7 @@ def out(tmp_path: Path) -> Path:
 def run(processor: MediaProcessor, out: Path) -> Run:
     """Process one file; its artifacts lie in `out`."""
 
-    def process(source: Path, *operations: Operation, explicit: bool = True) -> Result:
+    def process(source: Source, *operations: Operation, explicit: bool = True) -> Result:
         return processor.process(source, operations, out, explicit=explicit, report=lambda stage, percent: None)
 
     return process

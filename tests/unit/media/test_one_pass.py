@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 
 from shared.errors import ProcessingFailed
 from shared.media.frames import seek_pictures
+from shared.media.media_file import MediaFile
 from shared.media.one_pass import decode_once
 from shared.media.process import MediaProcessor
 from shared.media.sinks import Pictures
@@ -56,8 +57,9 @@ def test_all_operations_together_decode_each_stream_once(
     run: Run, speech: Path, tmp_path: Path, decoded: Counter[str]
 ) -> None:
     source = make_video(tmp_path / "film.mp4", seconds=8, speech=speech)
-    result = run(source, *(operation() for operation in BY_NAME.values()))
-    assert set(result.summary) == set(BY_NAME)
+    every = set(BY_NAME) - {"translate"}  # it writes what `transcribe` writes
+    result = run(source, *(BY_NAME[name]() for name in sorted(every)))
+    assert set(result.summary) == every
     with av.open(source) as container:
         assert decoded["video"] == sum(1 for _ in container.decode(video=0)) == 200
     with av.open(source) as container:
@@ -99,8 +101,9 @@ def test_passing_and_seeking_show_the_same_pictures(suffix: str, start: float, t
     times = [start + time for time in (0, 0.04, 0.1, 0.5, 1.7, 1.8, 3.5, 3.9)]
     source = make_video(tmp_path / f"film{suffix}", seconds=5, times=times)
     passing, seeking = Viewer(Pictures(moments=MOMENTS)), Viewer(Pictures(moments=MOMENTS))
-    decode_once(source, (), [passing], lambda fraction: None)
-    seek_pictures(source, seeking, lambda fraction: None)
+    with MediaFile(source) as media:
+        decode_once(media, {}, {None: [passing]}, lambda fraction: None)
+        seek_pictures(media, seeking, lambda fraction: None)
     assert [moment for moment, _ in passing.shown] == [moment for moment, _ in seeking.shown] == list(MOMENTS)
     assert passing.bars == pytest.approx(seeking.bars, abs=0.001)
     assert passing.is_finished
@@ -110,7 +113,8 @@ def test_passing_and_seeking_show_the_same_pictures(suffix: str, start: float, t
 def test_pictures_are_shrunk_once_for_all_that_want_them_so(tmp_path: Path) -> None:
     small = Pictures(size=(64, 36), pixels="gray")
     one, other, whole = Viewer(small), Viewer(small), Viewer(Pictures())
-    decode_once(make_video(tmp_path / "film.mp4", seconds=1), (), [one, other, whole], lambda fraction: None)
+    with MediaFile(make_video(tmp_path / "film.mp4", seconds=1)) as media:
+        decode_once(media, {}, {None: [one, other, whole]}, lambda fraction: None)
     frame = one.shown[0][1]
     assert (frame.width, frame.height, frame.format.name) == (64, 36, "gray")
     assert [id(frame) for _, frame in one.shown] == [id(frame) for _, frame in other.shown]
@@ -127,8 +131,8 @@ def test_what_progress_raises_ends_the_pass_at_once(tmp_path: Path, decoded: Cou
             raise LeaseLostError
 
     source = make_video(tmp_path / "film.mp4", seconds=20)
-    with pytest.raises(LeaseLostError):
-        decode_once(source, (), [Viewer(Pictures(size=(64, 36)))], lose)
+    with MediaFile(source) as media, pytest.raises(LeaseLostError):
+        decode_once(media, {}, {None: [Viewer(Pictures(size=(64, 36)))]}, lose)
     assert 0 < decoded["video"] < 100  # of 500
 
 

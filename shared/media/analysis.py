@@ -1,0 +1,68 @@
+"""What a decoding child does with one open file."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Protocol
+
+from shared.media.artifacts import ArtifactFolder
+from shared.media.completeness import require_whole
+from shared.media.facts import look
+from shared.media.limits import allow_cpu
+from shared.media.media_file import MediaFile
+from shared.media.messages import Done, Looked, Made, Message, Planned, Problem
+from shared.media.plan import Plan, accompanied, unfit
+from shared.media.probe import probe
+from shared.media.task import Task
+
+
+class Listener(Protocol):
+    """Who hears how the work goes."""
+
+    def say(self, message: Message) -> None: ...
+
+    def show(self, looked: Looked) -> tuple[str, ...]:
+        """The names of the operations to do."""
+
+    def at(self, stage: str, fraction: float) -> None: ...
+
+
+def analyse(media: MediaFile, task: Task, folder: ArtifactFolder, parent: Listener) -> Done:
+    """Check the file, go through it once for all operations, and write their artifacts.
+
+    Raises ProcessingFailed for what is wrong with the file, ResourceExhausted when the disk is full, Misconfigured when
+    weights are missing.
+    """
+    facts = look(media)
+    operations = accompanied(task.operations, facts)
+    reasons = unfit(operations, facts)
+    names = parent.show(
+        Looked(
+            media_seconds=None if facts.is_image else facts.duration,
+            operations=tuple(operation.name for operation in operations),
+            unfit={name: Problem.of(reason) for name, reason in reasons.items()},
+        )
+    )
+    chosen = [operation for operation in operations if operation.name in names]
+    length = require_whole(media, partial(parent.at, "check"))
+    allow_cpu(task.limits, length.seconds)
+    plan = Plan.of(chosen, facts, length.seconds, folder, task.scratch, task.weights)
+    parent.say(Planned(seconds=length.seconds, stages=plan.stages))
+    summary: dict[str, Any] = {}
+    if "probe" in names:
+        parent.at("probe", 0.0)
+        summary["probe"] = probe(media, length.seconds)
+        folder.write_json("probe.json", summary["probe"])
+    warnings = [*length.warnings, *plan.decode(media, partial(parent.at, "decode"))]
+    for name in plan.finishing:
+        parent.at(name, 0.0)
+        summary[name], found = plan.finish(name, media, partial(parent.at, name))
+        warnings += found
+    return Done(
+        is_image=facts.is_image,
+        summary=summary,
+        warnings=tuple(warnings),
+        artifacts=tuple(Made(name=made.name, content_type=made.content_type) for made in folder.written),
+        handed=plan.hand_over(),
+        decoder=media.decoder,
+    )

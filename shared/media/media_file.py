@@ -1,0 +1,72 @@
+"""One file under work: opened once for all that look around in it, and once more for what reads it from the start."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Literal
+
+from av.container import InputContainer
+
+from shared.media.container import is_cover_art, open_media
+from shared.source import Source, size_of
+
+
+class MediaFile:
+    """A context manager; raises what `open_media` raises when it is entered.
+
+    Opening costs what a hundred packets cost, so one open file serves all who read its headers or seek in it.
+    """
+
+    def __init__(self, source: Source, *, threads: int | None = None) -> None:
+        """`threads` is how many a video decoder may use: one for each core and one more, unless told otherwise."""
+        self.source = source
+        self.size = size_of(source)
+        self._threads = threads or len(os.sched_getaffinity(0)) + 1
+        self._open = ExitStack()
+        self._is_untouched = False
+
+    def __enter__(self) -> MediaFile:
+        self._reopen()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    @property
+    def headers(self) -> InputContainer:
+        """The open file, for what it says of itself; who reads packets takes `from_start` or `anywhere`."""
+        return self._container
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing was read of it yet, so that its next packet is its first."""
+        return self._is_untouched
+
+    def from_start(self) -> InputContainer:
+        """The open file at its first packet: opened anew where somebody read, since not every format can go back."""
+        if not self._is_untouched:
+            self._reopen()
+        return self.anywhere()
+
+    def anywhere(self) -> InputContainer:
+        """The open file, wherever it stands, for those who seek."""
+        self._is_untouched = False
+        return self._container
+
+    @property
+    def decoder(self) -> Literal["cpu", "nvdec"]:
+        """What decodes the pictures."""
+        return "cpu"
+
+    def _reopen(self) -> None:
+        # The one before stays open: its streams may still be asked.
+        self._container = self._open.enter_context(open_media(self.source))
+        self._is_untouched = True
+        for stream in self._container.streams.video:
+            if stream.codec_context is not None and not is_cover_art(stream):
+                stream.codec_context.thread_type = "AUTO"
+                stream.codec_context.thread_count = self._threads

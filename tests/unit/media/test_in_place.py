@@ -1,0 +1,71 @@
+"""An object that is read in place: what comes of it is the same, and little of it is read."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from shared.errors import JobError, SourceMissing, Unavailable
+from shared.media.media_file import MediaFile
+from shared.operations import Loudness, Operation, Probe, Shots, Thumbnails
+from shared.source import RemoteObject
+from tests.media import make_large_mp4, make_video
+from tests.unit.media.conftest import Run
+
+
+class Storage:
+    """A bucket's object, which counts what is read of it."""
+
+    def __init__(self, path: Path, fault: JobError | None = None, after: int = 0) -> None:
+        self._data = path.read_bytes()
+        self._fault, self._after = fault, after
+        self.reads: list[int] = []
+        self.object = RemoteObject(len(self._data), self.read_range)
+
+    def read_range(self, start: int, length: int) -> bytes:
+        if self._fault is not None and len(self.reads) >= self._after:
+            raise self._fault
+        self.reads.append(length)
+        return self._data[start : start + length]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
+@pytest.mark.parametrize(
+    "operations",
+    [(Probe(), Thumbnails(count=3)), (Shots(), Loudness(), Thumbnails(count=30))],
+    ids=["glance", "everything"],
+)
+def test_the_results_are_those_of_a_local_file(
+    operations: tuple[Operation, ...], suffix: str, run: Run, speech: Path, tmp_path: Path, out: Path
+) -> None:
+    source = make_video(tmp_path / f"film{suffix}", seconds=6, speech=speech, faststart=False)
+    local = run(source, *operations)
+    files = {made.name: (out / made.name).read_bytes() for made in local.artifacts}
+    remote = run(Storage(source).object, *operations)
+    assert json.dumps(remote.summary) == json.dumps(local.summary)
+    assert {made.name: (out / made.name).read_bytes() for made in remote.artifacts} == files
+
+
+def test_a_glance_at_a_large_film_reads_little_of_it(run: Run, speech: Path, tmp_path: Path) -> None:
+    film = Storage(make_large_mp4(tmp_path / "film.mp4", megabytes=60, speech=speech, size=(320, 180)))
+    run(film.object, Probe(), Thumbnails(count=1))
+    assert sum(film.reads) < 0.05 * film.object.size
+    assert len(film.reads) < 20
+
+
+@pytest.mark.parametrize("after", [0, 1])
+@pytest.mark.parametrize("fault", [SourceMissing("gone"), Unavailable("storage is down")])
+def test_faults_of_storage_come_through_as_they_are(
+    fault: JobError, after: int, run: Run, speech: Path, tmp_path: Path
+) -> None:
+    source = make_large_mp4(tmp_path / "film.mp4", megabytes=8, speech=speech, size=(320, 180))
+    with pytest.raises(type(fault)) as caught:
+        run(Storage(source, fault, after).object, Thumbnails(count=9))
+    assert caught.value is fault
+    film = Storage(source, fault, after).object
+    with pytest.raises(type(fault)) as caught, MediaFile(film) as media:
+        for _ in media.from_start().demux():
+            pass
+    assert caught.value is fault
