@@ -11,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from shared.media.torch_threads import take_one_core
+
 _FFT = 400
 _HOP = 160
 _LEAST = 1e-10
@@ -23,6 +25,7 @@ class LogMel:
 
     def __init__(self, filters: NDArray[np.float32], device: str) -> None:
         """`filters` [mels, 201]."""
+        take_one_core()
         self._filters = torch.from_numpy(filters).to(device)
         self._taper = torch.hann_window(_FFT, device=device)
 

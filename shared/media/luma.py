@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from shared.media.torch_threads import take_one_core
+
 Floats = NDArray[np.float32]
 
 #: Each picture is compared with so many before it.
@@ -33,6 +35,7 @@ class LumaMeter:
 
     def __init__(self, size: tuple[int, int], device: str = "cpu") -> None:
         """`size` is every picture's width and height."""
+        take_one_core()
         width, height = size
         self._device = device
         self._block = np.empty((REACH + _BLOCK, height, width), np.uint8)

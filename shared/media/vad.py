@@ -78,8 +78,10 @@ class VoiceDetector:
         begun = time.monotonic()
         script = weights_file(self._weights, _WEIGHTS)
         # Only here: torch takes most of a second to import, and many jobs need none of it.
+        from shared.media.torch_threads import take_one_core
         from shared.media.vad_network import load
 
+        take_one_core()
         try:
             network = load(script).to(self._device)
         except (RuntimeError, KeyError) as error:
