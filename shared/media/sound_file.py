@@ -38,10 +38,10 @@ class SoundFile(Resampled):
 
 
 def read_sound(folder: Path, stream: int | None) -> Audio:
-    """What a SoundFile in this folder heard."""
-    heard = np.fromfile(folder / _name(stream), dtype=np.int16).astype(np.float32)
-    heard /= 32768.0
-    return Audio(heard)
+    """What a SoundFile in this folder heard: mapped, and so read when it is needed."""
+    path = folder / _name(stream)
+    is_empty = not path.stat().st_size  # of which nothing can be mapped
+    return Audio(np.empty(0, np.int16) if is_empty else np.memmap(path, np.int16, mode="r"))
 
 
 def _name(stream: int | None) -> str:
