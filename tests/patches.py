@@ -43,8 +43,10 @@ def make_patches(path: Path, colours: np.ndarray, coding: Coding) -> Path:
     with av.open(path, "w") as film:
         options = {"preset": "ultrafast", "crf": "4"}
         if coding.codec == "libx265":
-            options["x265-params"] = f"log-level=none{coding.light}"
+            options["x265-params"] = f"log-level=none:frame-threads=1{coding.light}"
         video = film.add_stream(coding.codec, rate=25, options=options)
+        # Of two frames the second is not to wait for others: x265 at times gave them times that no muxer takes.
+        video.codec_context.max_b_frames = 0
         video.width, video.height, video.pix_fmt = width, height, coding.pix_fmt
         for thing in (video.codec_context, frame := av.VideoFrame(width, height, coding.pix_fmt)):
             thing.color_range = ColorRange.JPEG if coding.is_full else ColorRange.MPEG

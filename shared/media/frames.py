@@ -18,7 +18,7 @@ from shared.media.decoding import Track, decode
 from shared.media.media_file import MediaFile
 from shared.media.sinks import VideoSink
 
-#: Decoding this far on costs less than a seek, seconds.
+#: Decoding this far on costs less than a seek, seconds, until keyframes turn out to be further apart.
 _NEAR: Final = 2.0
 #: Where a seek lands too late (no usable keyframe there), try this much earlier, seconds.
 _STEPS_BACK: Final = (0.0, 5.0, 30.0)
@@ -59,6 +59,7 @@ class FrameReader:
         self._media, self._number = media, stream
         self._tick = tick
         self._seeks = True
+        self._near = _NEAR
         #: Whether what is read next is what comes next, and not what another reader left behind.
         self._is_placed = media.is_untouched
         self._use(media.anywhere())
@@ -113,7 +114,7 @@ class FrameReader:
             return False
         if self._shown is None:
             return moment > _NEAR or not self._is_placed
-        return not self._shown[0] <= moment <= self._shown[0] + _NEAR
+        return not self._shown[0] <= moment <= self._shown[0] + self._near
 
     def _seek(self, moment: float) -> None:
         before = self._shown[0] if self._shown is not None else None
@@ -128,8 +129,9 @@ class FrameReader:
             self._is_placed = True
             self._decode_to(float("-inf"))
             if self._shown is not None and self._shown[0] <= moment:
-                # Behind where we were: keyframes are further apart than the times asked for.
-                self._seeks = before is None or moment < before or self._shown[0] > before
+                if before is not None and self._shown[0] <= before < moment:
+                    # Behind where we were: so far apart are keyframes, and so far it is better to decode on.
+                    self._near = max(self._near, moment - self._shown[0])
                 return
         # That there is no picture before the first one says nothing about seeking.
         self._seeks = moment <= _NEAR

@@ -51,6 +51,11 @@ def test_examples_of_the_guide_are_valid(example: str) -> None:
         {"name": "storyboard", "count": 2.5},
         {"name": "shots", "threshold": 0.5},
         {"name": "shots", "threshold": "12"},
+        {"name": "shots", "model": "transnet"},
+        {"name": "shots", "model": "transnetv2", "threshold": 12},
+        {"name": "thumbnails", "per": "scene"},
+        {"name": "thumbnails", "per": "shot", "count": 5},
+        {"name": "thumbnails", "per": "shot", "seconds": [1]},
         {"name": "loudness", "target": -23},
         {"name": "waveform", "pixels_per_second": 0},
         {"name": "waveform", "height": 1025},
@@ -61,3 +66,17 @@ def test_examples_of_the_guide_are_valid(example: str) -> None:
 def test_parameters_out_of_bounds_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         READ.validate_python(wrong)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"name": "shots", "model": "transnetv2"},
+        {"name": "shots", "threshold": 8},
+        {"name": "thumbnails", "per": "shot"},
+    ],
+    ids=json.dumps,
+)
+def test_what_was_read_can_be_written_and_read_again(asked: dict[str, Any]) -> None:
+    operation = READ.validate_python(asked)
+    assert READ.validate_json(READ.dump_json(operation)) == operation

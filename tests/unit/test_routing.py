@@ -28,7 +28,7 @@ def facts_of(file_type: str) -> FileFacts:
 
 def routed(
     file_type: str = "mp4",
-    names: tuple[str, ...] = TRANSCRIBE,
+    names: tuple[str | dict[str, str], ...] = TRANSCRIBE,
     wish: Wish | None = None,
     slots_taken: int | None = 0,
     backlog: int | None = 0,
@@ -45,7 +45,9 @@ TABLE = [
     ({"file_type": "mov"}, GPU, "gpu: transcribe on mov"),
     ({"file_type": "wav"}, GPU, "gpu: transcribe on wav"),
     ({"names": (*LIGHT, "transcribe", "transcribe")}, GPU, "gpu: transcribe on mp4"),
+    ({"names": ("probe", {"name": "shots", "model": "transnetv2"})}, GPU, "gpu: shots on mp4"),
     # Light work and other types.
+    ({"names": ({"name": "shots", "model": "luma"},)}, CPU, "cpu: no operation needs the GPU"),
     ({"names": LIGHT}, CPU, "cpu: no operation needs the GPU"),
     ({"names": ()}, CPU, "cpu: no operation needs the GPU"),
     ({"names": LIGHT, "slots_taken": 2}, CPU, "cpu: no operation needs the GPU"),

@@ -215,6 +215,17 @@ def test_a_good_picture_is_sought_once(run: Run, tmp_path: Path, caplog: pytest.
     assert 0 < sum(decoded) <= 10  # of four hundred: the keyframes before the middles
 
 
+def test_after_a_bad_picture_the_others_are_sought_all_the_same(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    film = make_scenes(tmp_path / "film.mp4", [], frames=600, fps=10, keyframes=range(0, 600, 50), fades=[(165, 1, 70)])
+    caplog.set_level(logging.DEBUG, "shared.media.decoding")
+    summary = run(film, Thumbnails(count=2)).summary["thumbnails"]
+    decoded = [record.frames["video"] for record in caplog.records if getattr(record, "event", "") == "media.decoded"]
+    assert summary["seconds"] == [24, 45]
+    assert 0 < sum(decoded) <= 10  # of six hundred
+
+
 @pytest.mark.parametrize("others", [(), (Shots(),)], ids=["alone", "with shots"])
 def test_there_is_one_picture_for_each_shot(others: tuple[Shots, ...], run: Run, tmp_path: Path, out: Path) -> None:
     film = make_scenes(tmp_path / "film.mp4", [30, 70, 75], frames=140, keyframes=[30, 45, 75, 100])

@@ -105,6 +105,23 @@ def test_a_file_without_the_weights_is_named(content: bytes, tmp_path: Path) -> 
         network(tmp_path / "transnetv2.pth")
 
 
+class _Trap:
+    """What runs when it is unpickled."""
+
+    def __init__(self, sprung: Path) -> None:
+        self._sprung = sprung
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self._sprung,)
+
+
+def test_weights_are_data_and_run_nothing(tmp_path: Path) -> None:
+    torch.save({"fc1.weight": _Trap(tmp_path / "sprung")}, tmp_path / "transnetv2.pth")
+    with pytest.raises(Misconfigured):
+        network(tmp_path / "transnetv2.pth")
+    assert not (tmp_path / "sprung").exists()
+
+
 class _Echo(torch.nn.Module):
     """Instead of the network: says of each frame how bright it is, and of the windows how many it saw."""
 
