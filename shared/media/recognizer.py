@@ -15,7 +15,6 @@ from faster_whisper.transcribe import get_suppressed_tokens, merge_punctuations
 from numpy.typing import NDArray
 
 from shared.errors import ProcessingFailed, ResourceExhausted
-from shared.media.audio import SAMPLE_RATE
 from shared.media.packing import WINDOW
 from shared.media.words import Word
 
@@ -23,10 +22,8 @@ if TYPE_CHECKING:
     from shared.media.log_mel import LogMel
 
 BEAM_SIZE: Final = 5
-#: Samples between two frames, of which the encoder joins two.
+#: Samples between two frames.
 _HOP: Final = 160
-#: No less than this is looked at to find the language, in samples.
-_LEAST_DETECTED: Final = SAMPLE_RATE
 #: Punctuation that is part of the word after it, and of the word before it.
 _OPENING, _CLOSING = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
 _MEMORY_WORDS: Final = ("out of memory", "failed to allocate", "alloc_failed")
@@ -74,15 +71,13 @@ class Recognizer:
     def language(self, samples: NDArray[np.float32]) -> tuple[str, float]:
         """The language spoken in up to 30 s of speech, and its probability. Raises as `hear`.
 
-        The encoder gets the speech without the silence that would fill a window: for short files that is a tenth of
-        the work, and it finds the same.
+        It takes a window of its own: in a shorter one, or beside other files, the model mistakes more languages.
         """
         if not self._model.model.is_multilingual:
             return "en", 1.0
-        pair = 2 * _HOP
-        sound = np.zeros((1, -(-min(max(len(samples), _LEAST_DETECTED), WINDOW) // pair) * pair), np.float32)
-        sound[0, : len(samples)] = samples[:WINDOW]
-        found = _translated(lambda: self._model.model.detect_language(self._encoded(sound)[0]))
+        window = np.zeros((1, WINDOW), np.float32)
+        window[0, : len(samples)] = samples[:WINDOW]
+        found = _translated(lambda: self._model.model.detect_language(self._encoded(window)[0]))
         token, probability = found[0][0]
         return token.strip("<|>"), float(probability)
 

@@ -129,6 +129,8 @@ def make_real(case: Any, jobs: list[str]) -> None:
         real = {"source": SOURCE, "webhook_url": "https://hooks.example.com/done"}
         case.body = {**case.body, **{name: value for name, value in real.items() if case.body.get(name)}}
         if operations := case.body.get("operations"):
-            # A schema cannot say that each may be there once only, whatever its parameters.
+            # A schema cannot say that each may be there once only, whatever its parameters, and one of these two.
             by_name = {each if isinstance(each, str) else each["name"]: each for each in operations}
+            if "transcribe" in by_name:
+                by_name.pop("translate", None)
             case.body["operations"] = list(by_name.values())

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from shared.operations import BY_NAME, GPU_OPERATIONS, Operation, OperationName
+from shared.operations import BY_NAME, GPU_OPERATIONS, Operation, OperationName, Operations
 
 READ = TypeAdapter(Operation)
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "operations.md").read_text()
@@ -80,3 +80,16 @@ def test_parameters_out_of_bounds_are_refused(wrong: dict[str, Any]) -> None:
 def test_what_was_read_can_be_written_and_read_again(asked: dict[str, Any]) -> None:
     operation = READ.validate_python(asked)
     assert READ.validate_json(READ.dump_json(operation)) == operation
+
+
+@pytest.mark.parametrize(
+    ("asked", "why"),
+    [
+        (["probe", {"name": "probe"}], "probe may be asked for once only"),
+        (["translate", "probe", {"name": "transcribe"}], "transcribe and translate write the same files"),
+    ],
+    ids=["twice", "both"],
+)
+def test_operations_that_write_the_same_files_are_refused_together(asked: list[Any], why: str) -> None:
+    with pytest.raises(ValidationError, match=why):
+        TypeAdapter(Operations).validate_python(asked)

@@ -226,6 +226,16 @@ def test_after_a_bad_picture_the_others_are_sought_all_the_same(
     assert 0 < sum(decoded) <= 10  # of six hundred
 
 
+def test_where_keyframes_are_far_apart_nothing_is_decoded_twice_over(
+    run: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    film = make_scenes(tmp_path / "film.mp4", [], frames=600, fps=10)  # a keyframe every 25 s
+    caplog.set_level(logging.DEBUG, "shared.media.decoding")
+    run(film, Thumbnails(seconds=(3, 6, 9, 12, 15, 18, 21, 24, 50)))
+    decoded = [record.frames["video"] for record in caplog.records if getattr(record, "event", "") == "media.decoded"]
+    assert 240 <= sum(decoded) <= 350
+
+
 @pytest.mark.parametrize("others", [(), (Shots(),)], ids=["alone", "with shots"])
 def test_there_is_one_picture_for_each_shot(others: tuple[Shots, ...], run: Run, tmp_path: Path, out: Path) -> None:
     film = make_scenes(tmp_path / "film.mp4", [30, 70, 75], frames=140, keyframes=[30, 45, 75, 100])

@@ -5,12 +5,14 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import jiwer
 import pytest
 
 from shared.media.audio import SAMPLE_RATE, decode_audio
-from shared.operations import Transcribe
+from shared.operations import Shots, Transcribe
 from tests.media import make_audio, make_tone_wav, make_video
+from tests.scenes import make_scenes
 from tests.unit.media.conftest import Run
 
 TWO_CITIES = """
@@ -100,3 +102,33 @@ def test_words_per_line_is_kept(run: Run, speech: Path, tmp_path: Path, out: Pat
     run(make_audio(tmp_path / "talk.flac", speech=speech, seconds=6), Transcribe(words_per_line=3))
     lines = [line for line in (out / "transcript.srt").read_text().splitlines() if line and "-->" not in line]
     assert max(len(line.split()) for line in lines) == 3
+
+
+def _with_sound(pictures: Path, sound: Path, path: Path) -> Path:
+    with av.open(pictures) as seen, av.open(sound) as heard, av.open(path, "w") as film:
+        packets = [packet for source in (seen, heard) for packet in source.demux() if packet.dts is not None]
+        streams = {stream: film.add_stream_from_template(stream) for stream in (*seen.streams, *heard.streams)}
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            packet.stream = streams[packet.stream]
+            film.mux(packet)
+    return path
+
+
+def test_no_subtitle_goes_across_a_cut_that_is_looked_for(run: Run, speech: Path, tmp_path: Path, out: Path) -> None:
+    film = _with_sound(
+        make_scenes(tmp_path / "scenes.mkv", [40, 90, 140], frames=200),
+        make_audio(tmp_path / "talk.m4a", speech=speech, seconds=8),
+        tmp_path / "film.mkv",
+    )
+    run(film, Transcribe(), Shots())
+    cuts = json.loads((out / "shots.json").read_text())["cuts"]
+    assert len(cuts) == 3
+
+    def crossed() -> list[float]:
+        times = re.findall(r"00:00:(\S+) --> 00:00:(\S+)", (out / "transcript.vtt").read_text())
+        cues = [(float(start) + 0.002, float(end) - 0.002) for start, end in times]
+        return [cut for cut in cuts if any(start < cut < end for start, end in cues)]
+
+    assert crossed() == []
+    run(film, Transcribe())
+    assert crossed() != []
