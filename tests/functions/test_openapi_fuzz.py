@@ -129,8 +129,11 @@ def make_real(case: Any, jobs: list[str]) -> None:
         real = {"source": SOURCE, "webhook_url": "https://hooks.example.com/done"}
         case.body = {**case.body, **{name: value for name, value in real.items() if case.body.get(name)}}
         if operations := case.body.get("operations"):
-            # A schema cannot say that each may be there once only, whatever its parameters, and one of these two.
+            # A schema cannot say that each may be there once only, whatever its parameters, nor what excludes what.
             by_name = {each if isinstance(each, str) else each["name"]: each for each in operations}
             if "transcribe" in by_name:
                 by_name.pop("translate", None)
+            if isinstance(thumbnails := by_name.get("thumbnails"), dict):
+                given = [name for name in ("per", "count", "seconds") if thumbnails.get(name) is not None]
+                by_name["thumbnails"] = {name: each for name, each in thumbnails.items() if name not in given[1:]}
             case.body["operations"] = list(by_name.values())
