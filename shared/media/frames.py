@@ -18,7 +18,9 @@ from shared.media.decoding import Track, decode
 from shared.media.media_file import MediaFile
 from shared.media.sinks import VideoSink
 
-#: Decoding this far on costs less than a seek, seconds, until keyframes turn out to be further apart.
+#: A seek costs as much as to decode so far on, seconds.
+_SEEK: Final = 0.5
+#: Where no index tells where keyframes are: so far at least it pays to decode on.
 _NEAR: Final = 2.0
 #: Where a seek lands too late (no usable keyframe there), try this much earlier, seconds.
 _STEPS_BACK: Final = (0.0, 5.0, 30.0)
@@ -114,15 +116,25 @@ class FrameReader:
             return False
         if self._shown is None:
             return moment > _NEAR or not self._is_placed
-        return not self._shown[0] <= moment <= self._shown[0] + self._near
+        if moment < self._shown[0]:
+            return True
+        keyframe = self._keyframe_before(moment)
+        return moment > self._shown[0] + self._near if keyframe is None else keyframe > self._shown[0] + _SEEK
+
+    def _keyframe_before(self, moment: float) -> float | None:
+        """When the last keyframe up to this time is, by the file's index; None where that does not reach so far."""
+        entries, ticks = self._stream.index_entries, round((self._origin + moment) / self._tick_seconds)
+        if not len(entries) or entries[len(entries) - 1].timestamp < ticks:
+            return None
+        found = entries.search_timestamp(ticks)
+        return None if found < 0 else entries[found].timestamp * self._tick_seconds - self._origin
 
     def _seek(self, moment: float) -> None:
         before = self._shown[0] if self._shown is not None else None
         for back in _STEPS_BACK:
             target = max(moment - back, 0.0)
-            ticks = round((self._origin + target) / float(self._stream.time_base or Fraction(1, av.time_base)))
             try:
-                self._container.seek(ticks, stream=self._stream)
+                self._container.seek(round((self._origin + target) / self._tick_seconds), stream=self._stream)
             except FFmpegError:
                 break
             self._forget()
@@ -136,6 +148,10 @@ class FrameReader:
         # That there is no picture before the first one says nothing about seeking.
         self._seeks = moment <= _NEAR
         self._open()
+
+    @property
+    def _tick_seconds(self) -> float:
+        return float(self._stream.time_base or Fraction(1, av.time_base))
 
     def _decode_to(self, moment: float) -> None:
         """Move on until the next frame is later than `moment`."""

@@ -17,7 +17,7 @@ from shared.media.recognizer import Recognizer
 
 _log = logging.getLogger(__name__)
 
-#: On a CPU, 8-bit weights mishear more words (tiny.en above all) for about a fifth of the time saved.
+#: On a CPU, 8-bit weights save about a quarter of the time, and small models mishear more words with them.
 _COMPUTE_TYPES: Final = {"cuda": "float16", "cpu": "float32"}
 _MOST_THREADS: Final = 8
 
