@@ -22,7 +22,6 @@ from shared.media.artifacts import ArtifactFolder
 from shared.media.pictures import orientation
 from shared.media.shots import ShotFinder
 from shared.media.sinks import Pictures
-from shared.operations import Shots
 from shared.source import Source, open_source, size_of
 
 _PIECE_BYTES: Final = 2**20
@@ -43,21 +42,17 @@ class Fingerprinter:
 
     needs: Pictures = ShotFinder.needs
 
-    def __init__(self, span: tuple[float, float] | None, folder: ArtifactFolder) -> None:
-        """`span` is where the video begins and ends, in seconds; None where there is none."""
+    def __init__(self, finder: ShotFinder | None, folder: ArtifactFolder) -> None:
+        """`finder` sees the same pictures and finds the usual shots; None where there is no video."""
         self._folder = folder
-        # The usual shots, whatever a job asks of its own: two files' fingerprints must be alike to be compared.
-        self._finder = ShotFinder(Shots(), span, folder) if span is not None else None
+        self._finder = finder
         self._hashes = array("Q")
 
     def add(self, frame: VideoFrame, moment: float) -> None:
-        assert self._finder is not None  # noqa: S101
-        self._finder.add(frame, moment)
         self._hashes.append(perceptual_hash(_upright(frame)))
 
     def finish(self) -> None:
-        if self._finder is not None:
-            self._finder.finish()
+        """Nothing is held back."""
 
     @property
     def has_pictures(self) -> bool:

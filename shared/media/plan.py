@@ -94,6 +94,8 @@ class Plan:
     listeners: dict[str, Listener] = field(default_factory=dict)
     watchers: dict[str, Watcher] = field(default_factory=dict)
     finders: dict[int | None, ShotFinder] = field(default_factory=dict)
+    #: Finds the shots of the best stream for the fingerprint alone, where the job asks for others or for none.
+    unasked: ShotFinder | None = None
     #: The streams that the watchers watch.
     streams: dict[str, int | None] = field(default_factory=dict)
     #: Watchers whose pictures are few: seeking them costs less than going through the file.
@@ -121,7 +123,7 @@ class Plan:
             elif isinstance(operation, Seeing):
                 plan._watch(operation)
             elif isinstance(operation, Fingerprint):
-                plan.fingerprinter = Fingerprinter(facts.video.span(length) if facts.video else None, folder)
+                plan.fingerprinter = Fingerprinter(plan._usual_finder() if facts.video else None, folder)
             elif isinstance(operation, Contact):
                 plan.preview = Preview.of(facts, length)
         if plan.preview is not None:
@@ -167,6 +169,14 @@ class Plan:
                     operation, video, self.length, self.folder, is_image=self.facts.is_image, finder=finder
                 )
 
+    def _usual_finder(self) -> ShotFinder:
+        """Whatever a job asks of its own shots: two files' fingerprints must be alike to be compared."""
+        if (finder := self.finders.get(None)) is not None and finder.is_usual:
+            return finder
+        assert self.facts.video is not None  # noqa: S101
+        self.unasked = ShotFinder(Shots(), self.facts.video.span(self.length), self.folder)
+        return self.unasked
+
     @property
     def seeing(self) -> dict[int | None, list[VideoSink]]:
         """What takes pictures in the pass, by the number of its stream."""
@@ -178,6 +188,8 @@ class Plan:
                 sinks.setdefault(self.streams[name], []).append(watcher)
         if self.fingerprinter and self.fingerprinter.has_pictures:
             sinks.setdefault(None, []).append(self.fingerprinter)
+        if self.unasked:
+            sinks.setdefault(None, []).append(self.unasked)
         if self.preview and self.preview.seeing:
             sinks.setdefault(None, []).extend(self.preview.seeing)
         return sinks

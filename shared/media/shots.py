@@ -62,6 +62,11 @@ class ShotFinder:
         self._keyframes = array("d")
         self._found: list[Shot] | None = None
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether this finds what `shots` without parameters does."""
+        return self._threshold == _USUAL_THRESHOLD
+
     def add(self, frame: VideoFrame, moment: float) -> None:
         self._judge.add(frame.to_ndarray().astype(np.uint8, copy=False))
         self._times.append(moment)

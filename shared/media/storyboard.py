@@ -36,7 +36,7 @@ class StoryboardMaker:
         self._folder = folder
         self._length = length
         self._box = (operation.width, operation.width * _TALLEST)
-        self._painter = Painter(video.aspect)
+        self._painter = Painter(video.aspect, interpolation="AREA")
         self._count = operation.count or min(max(math.ceil(length), 1), _MOST)
         start, end = video.span(length)
         self._step = (end - start) / self._count
