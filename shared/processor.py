@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from shared.operations import Operation
 from shared.source import Source
 
+#: What decodes pictures.
+Decoder = Literal["cpu", "nvdec"]
 #: (stage, percent of the whole job); may raise to end the work, and that passes through unchanged.
 Report = Callable[[str, float], None]
 #: Gets the declared duration in seconds (None: unknown) before the work begins; may raise to refuse it.
@@ -38,8 +40,7 @@ class Result:
     media_seconds: float | None
     #: Where models listened: "cpu" or "cuda".
     device: str
-    #: What decoded: "cpu" or "nvdec".
-    decoder: str = "cpu"
+    decoder: Decoder = "cpu"
 
 
 class Processor(Protocol):

@@ -46,7 +46,7 @@ def analyse(media: MediaFile, task: Task, folder: ArtifactFolder, parent: Listen
     chosen = [operation for operation in operations if operation.name in names]
     length = require_whole(media, partial(parent.at, "check"))
     allow_cpu(task.limits, length.seconds)
-    plan = Plan.of(chosen, facts, length.seconds, folder, task.scratch, task.weights)
+    plan = Plan.of(chosen, facts, length.seconds, folder, task.scratch, task.weights, hardware=task.hardware)
     parent.say(Planned(seconds=length.seconds, stages=plan.stages))
     summary: dict[str, Any] = {}
     if "probe" in names:

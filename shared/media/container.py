@@ -15,6 +15,7 @@ from typing import Final, TypeVar
 import av
 from av import FFmpegError
 from av.audio.stream import AudioStream
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
@@ -55,8 +56,8 @@ def last_words(error: FFmpegError) -> str:
 
 
 @contextmanager
-def open_media(source: Source) -> Iterator[InputContainer]:
-    """Open a file for reading; what reading a remote one raises comes out unchanged.
+def open_media(source: Source, hwaccel: HWAccel | None = None) -> Iterator[InputContainer]:
+    """Open a file for reading, on a hardware decoder if given; what reading a remote one raises comes out unchanged.
 
     Raises ProcessingFailed (`empty_file`, `undecodable`, `no_media`) and says what is wrong with the file.
     """
@@ -69,6 +70,7 @@ def open_media(source: Source) -> Iterator[InputContainer]:
                 mode="r",
                 options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "none"},
                 metadata_errors="replace",
+                hwaccel=hwaccel,
                 buffer_size=_REMOTE_BUFFER_BYTES if isinstance(source, RemoteObject) else _BUFFER_BYTES,
             )
         except FFmpegError as error:

@@ -16,7 +16,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from shared.errors import ProcessingFailed
+from shared.media import hardware
 from shared.media.container import as_failure, last_words
+from shared.processor import Decoder
 
 _log = logging.getLogger(__name__)
 
@@ -41,6 +43,7 @@ class Track:
     kind: str = field(init=False)
     #: The stream's place in its file.
     index: int = field(init=False)
+    decoder: Decoder = "cpu"
 
     def __post_init__(self) -> None:
         self.kind, self.index = self.stream.type, self.stream.index
@@ -56,6 +59,8 @@ class Track:
             return
         for frame in frames:
             if isinstance(frame, AudioFrame | VideoFrame):
+                if not self.decoded and isinstance(frame, VideoFrame) and hardware.is_on_device(frame):
+                    self.decoder = "nvdec"
                 self.decoded += 1
                 yield frame
 

@@ -40,7 +40,7 @@ def work(connection: Connection, words: Connection, task: Task) -> None:
     # The worker was told, and knows what to finish and whom to end.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    confine(task.limits)
+    confine(task.limits, with_driver=task.hardware)
     threading.Thread(target=_end_with_parent, name="end-with-parent", daemon=True).start()
     # libav's own, in C: it is the last thing one hears of a decoder that crashes.
     av.logging.set_libav_level(av.logging.ERROR)
@@ -54,7 +54,7 @@ def work(connection: Connection, words: Connection, task: Task) -> None:
 def _outcome(task: Task, parent: Parent) -> Message:
     source = RemoteObject(task.source, parent.read) if isinstance(task.source, int) else task.source
     try:
-        with MediaFile(source, threads=task.threads) as media:
+        with MediaFile(source, threads=task.threads, hardware=task.hardware) as media:
             done = analyse(media, task, ArtifactFolder(task.folder), parent)
     except MemoryError:  # libav's, too
         return Failed(problem=Problem.of(out_of_memory()))

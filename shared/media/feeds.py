@@ -1,4 +1,4 @@
-"""Which of the decoded pictures a sink gets: every one, or those shown at its moments."""
+"""Which of the decoded pictures a sink gets: every one, made small, or those shown at its moments."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+import numpy as np
 from av.video.frame import VideoFrame
 
+from shared.media import hardware
 from shared.media.shrinker import Shrinker
-from shared.media.sinks import Pictures, VideoSink
+from shared.media.sinks import Pictures, SmallSink, VideoSink, Watcher
 
 #: To shrink a picture to a fraction, the quickest way does.
 _QUICK: Final = "FAST_BILINEAR"
@@ -23,26 +25,50 @@ class Feed(Protocol):
         """There is no more."""
 
 
-def feeds(sinks: Sequence[VideoSink]) -> list[Feed]:
+def feeds(sinks: Sequence[Watcher]) -> list[Feed]:
     """One feed for each way of wanting pictures: sinks that want the same share it."""
-    alike: dict[Pictures, list[VideoSink]] = {}
+    small: dict[Pictures, list[SmallSink]] = {}
+    whole: dict[Pictures, list[VideoSink]] = {}
     for sink in sinks:
-        alike.setdefault(sink.needs, []).append(sink)
+        if isinstance(sink, SmallSink):
+            small.setdefault(sink.needs, []).append(sink)
+        else:
+            whole.setdefault(sink.needs, []).append(sink)
     return [
-        _EveryPicture(needs, each) if needs.moments is None else _PicturesShown(needs, each, needs.moments)
-        for needs, each in alike.items()
+        *(_SmallPictures(needs, each) for needs, each in small.items()),
+        *(
+            _EveryPicture(each) if needs.moments is None else _PicturesShown(each, needs.moments)
+            for needs, each in whole.items()
+        ),
     ]
 
 
-class _EveryPicture:
-    def __init__(self, needs: Pictures, sinks: Sequence[VideoSink]) -> None:
-        self._needs = needs
+class _SmallPictures:
+    def __init__(self, needs: Pictures, sinks: Sequence[SmallSink]) -> None:
+        assert needs.size is not None  # noqa: S101
+        self._size, self._pixels = needs.size, needs.pixels
         self._sinks = sinks
         self._shrinker = Shrinker()
 
     def add(self, frame: VideoFrame, moment: float) -> None:
-        if self._needs.size is not None:
-            frame = self._shrinker.shrink(frame, self._needs.size, self._needs.pixels, interpolation=_QUICK)
+        if self._pixels == "gray" and hardware.holds(frame):
+            pixels = hardware.shrunk_luma(frame, self._size)
+        else:
+            small = self._shrinker.shrink(frame, self._size, self._pixels, interpolation=_QUICK)
+            pixels = small.to_ndarray().astype(np.uint8, copy=False)
+        for sink in self._sinks:
+            sink.see(pixels, frame, moment)
+
+    def finish(self) -> None:
+        for sink in self._sinks:
+            sink.finish()
+
+
+class _EveryPicture:
+    def __init__(self, sinks: Sequence[VideoSink]) -> None:
+        self._sinks = sinks
+
+    def add(self, frame: VideoFrame, moment: float) -> None:
         for sink in self._sinks:
             sink.add(frame, moment)
 
@@ -54,8 +80,8 @@ class _EveryPicture:
 class _PicturesShown(_EveryPicture):
     """At each moment the last picture that has begun: the first one before the start, the last one after the end."""
 
-    def __init__(self, needs: Pictures, sinks: Sequence[VideoSink], moments: Sequence[float]) -> None:
-        super().__init__(needs, sinks)
+    def __init__(self, sinks: Sequence[VideoSink], moments: Sequence[float]) -> None:
+        super().__init__(sinks)
         self._moments = deque(moments)
         self._shown: VideoFrame | None = None
 

@@ -38,7 +38,7 @@ _MOMENT: Final = 0.001
 
 
 class Fingerprinter:
-    """A video sink where there is video; holds eight bytes for each frame."""
+    """Sees small pictures where there is video; holds eight bytes for each."""
 
     needs: Pictures = ShotFinder.needs
 
@@ -48,8 +48,8 @@ class Fingerprinter:
         self._finder = finder
         self._hashes = array("Q")
 
-    def add(self, frame: VideoFrame, moment: float) -> None:
-        self._hashes.append(perceptual_hash(_upright(frame)))
+    def see(self, pixels: NDArray[np.uint8], frame: VideoFrame, moment: float) -> None:
+        self._hashes.append(perceptual_hash(_upright(pixels, frame)))
 
     def finish(self) -> None:
         """Nothing is held back."""
@@ -138,10 +138,9 @@ def _told(fingerprint: Mapping[str, Any]) -> tuple[NDArray[np.uint64], NDArray[n
     return np.array(hashes, np.uint64), np.array(seconds)
 
 
-def _upright(frame: VideoFrame) -> NDArray[np.uint8]:
-    """The pixels as people see them: a phone's video is stored lying down, and its copies are not."""
+def _upright(pixels: NDArray[np.uint8], frame: VideoFrame) -> NDArray[np.uint8]:
+    """As people see them: a phone's video is stored lying down, and its copies are not."""
     turned = orientation(frame)
-    pixels = frame.to_ndarray()
     return np.rot90(pixels[:, ::-1] if turned.is_mirrored else pixels, -turned.rotation // 90)
 
 

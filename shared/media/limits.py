@@ -20,8 +20,7 @@ class DecodeLimits:
 
     cpu_seconds: float = 300.0
     cpu_factor: float = 30.0
-    #: None for no limit: a GPU's driver reserves more address space than there is memory.
-    memory_bytes: int | None = 4 * 2**30
+    memory_bytes: int = 4 * 2**30
     silence_seconds: float = 60.0
 
     @classmethod
@@ -35,11 +34,14 @@ class DecodeLimits:
         )
 
 
-def confine(limits: DecodeLimits) -> None:
-    """Limit this process, and let it die with the one that forked it (prctl(2), setrlimit(2))."""
+def confine(limits: DecodeLimits, *, with_driver: bool = False) -> None:
+    """Limit this process, and let it die with the one that forked it (prctl(2), setrlimit(2)).
+
+    One that works with a GPU's driver has no limit of memory: that reserves more address space than there is.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if limits.memory_bytes is not None:
+    if not with_driver:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + limits.memory_bytes
         resource.setrlimit(resource.RLIMIT_AS, (most, most))

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Literal
 
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
+from shared.errors import JobError
 from shared.media.container import is_cover_art, open_media
+from shared.media.hardware import nvdec
+from shared.processor import Decoder
 from shared.source import Source, size_of
+
+_log = logging.getLogger(__name__)
 
 
 class MediaFile:
@@ -19,9 +25,15 @@ class MediaFile:
     Opening costs what a hundred packets cost, so one open file serves all who read its headers or seek in it.
     """
 
-    def __init__(self, source: Source, *, threads: int | None = None) -> None:
-        """`threads` is how many a video decoder may use: one for each core and one more, unless told otherwise."""
+    def __init__(self, source: Source, *, threads: int | None = None, hardware: bool = False) -> None:
+        """`threads` is how many a video decoder may use: one for each core and one more, unless told otherwise.
+
+        With `hardware`, what goes through all pictures tries the GPU's decoder.
+        """
         self.source = source
+        #: What decoded most pictures.
+        self.decoder: Decoder = "cpu"
+        self._hardware = hardware
         self.size = size_of(source)
         self._threads = threads or len(os.sched_getaffinity(0)) + 1
         self._open = ExitStack()
@@ -57,14 +69,21 @@ class MediaFile:
         self._is_untouched = False
         return self._container
 
-    @property
-    def decoder(self) -> Literal["cpu", "nvdec"]:
-        """What decodes the pictures."""
-        return "cpu"
+    def for_all_pictures(self) -> InputContainer:
+        """The file at its first packet, on the GPU's decoder where there is one: to set it up takes a while."""
+        if not self._hardware:
+            return self.from_start()
+        try:
+            self._reopen(nvdec())
+        except (JobError, OSError, NotImplementedError) as error:
+            # The file itself was opened before: it is the hardware that cannot.
+            _log.warning("no hardware decoder", extra={"event": "media.no_hardware", "error": type(error).__name__})
+            return self.from_start()
+        return self.anywhere()
 
-    def _reopen(self) -> None:
+    def _reopen(self, hwaccel: HWAccel | None = None) -> None:
         # The one before stays open: its streams may still be asked.
-        self._container = self._open.enter_context(open_media(self.source))
+        self._container = self._open.enter_context(open_media(self.source, hwaccel))
         self._is_untouched = True
         for stream in self._container.streams.video:
             if stream.codec_context is not None and not is_cover_art(stream):

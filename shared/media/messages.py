@@ -21,6 +21,7 @@ from shared.errors import (
     RetryableError,
     Unavailable,
 )
+from shared.processor import Decoder
 
 
 class _Message(BaseModel):
@@ -127,8 +128,7 @@ class Done(_Message):
     warnings: tuple[str, ...]
     artifacts: tuple[Made, ...]
     handed: Handed
-    #: What decoded: `cpu` or `nvdec`.
-    decoder: Literal["cpu", "nvdec"]
+    decoder: Decoder
 
 
 class Failed(_Message):

@@ -15,7 +15,7 @@ from shared.media.container import audio_stream, duration_seconds, start_seconds
 from shared.media.decoding import Track, decode
 from shared.media.feeds import feeds
 from shared.media.media_file import MediaFile
-from shared.media.sinks import AudioSink, VideoSink
+from shared.media.sinks import AudioSink, Watcher
 
 #: A hole in the timestamps longer than this (seconds) is filled with silence, so that words keep their times.
 _GAP: Final = 0.1
@@ -27,7 +27,7 @@ _Sink = TypeVar("_Sink")
 
 #: Sinks by the number of their stream; None for the best.
 Hearing = Mapping[int | None, Sequence[AudioSink]]
-Seeing = Mapping[int | None, Sequence[VideoSink]]
+Seeing = Mapping[int | None, Sequence[Watcher]]
 
 
 def decode_once(
@@ -41,12 +41,12 @@ def decode_once(
     Raises ProcessingFailed (`no_audio_stream`, `no_video_stream`; `undecodable` when there is no picture at all or more
     than a little of the sound is lost).
     """
-    container = media.from_start()
+    ears = {number: sinks for number, sinks in hearing.items() if sinks}
+    eyes = {number: sinks for number, sinks in seeing.items() if sinks}
+    container = media.for_all_pictures() if eyes else media.from_start()
     declared = duration_seconds(container)
     sounds: dict[int, _Sound] = {}
     pictures: dict[int, _Pictures] = {}
-    ears = {number: sinks for number, sinks in hearing.items() if sinks}
-    eyes = {number: sinks for number, sinks in seeing.items() if sinks}
     for audio, listeners in _by_stream((audio_stream(container, number), ears[number]) for number in ears):
         sounds[audio.index] = _Sound(container, audio, listeners)
     for video, watchers in _by_stream((video_stream(container, number), eyes[number]) for number in eyes):
@@ -61,6 +61,8 @@ def decode_once(
             pictures[track.index].add(frame)
         else:
             sounds[track.index].add(frame)
+    if any(part.track.decoder == "nvdec" for part in parts):
+        media.decoder = "nvdec"
     return tuple(warning for part in parts for warning in part.finish())
 
 
@@ -115,7 +117,7 @@ class _Sound:
 class _Pictures:
     """Keeps the time of the pictures."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream, sinks: Sequence[VideoSink]) -> None:
+    def __init__(self, container: InputContainer, stream: VideoStream, sinks: Sequence[Watcher]) -> None:
         self.track = Track(stream)
         self._feeds = feeds(sinks)
         self._origin = start_seconds(container)

@@ -21,7 +21,7 @@ from shared.media.one_pass import decode_once
 from shared.media.preview import Preview
 from shared.media.shots import ShotFinder
 from shared.media.silences import SilenceFinder
-from shared.media.sinks import AudioSink, VideoSink
+from shared.media.sinks import AudioSink, Watcher
 from shared.media.sound_file import SoundFile
 from shared.media.storyboard import StoryboardMaker
 from shared.media.thumbnails import ThumbnailMaker
@@ -42,7 +42,7 @@ from shared.operations import (
 )
 
 Listener = LoudnessMeter | WaveformPlotter
-Watcher = ThumbnailMaker | StoryboardMaker | ShotFinder
+Seer = ThumbnailMaker | StoryboardMaker | ShotFinder
 
 #: What a contact page shows besides the operations asked for.
 _SHOWN: Final = (Probe(), Shots(), Storyboard(), Waveform())
@@ -81,6 +81,8 @@ class Plan:
     scratch: Path
     #: The folder of the small models.
     weights: Path | None
+    #: Whether to work on the GPU.
+    hardware: bool = False
     #: Those asked for, in order.
     names: tuple[str, ...] = ()
     #: What takes sound, by the number of its stream: None is the best.
@@ -92,7 +94,7 @@ class Plan:
     #: For the contact page.
     preview: Preview | None = None
     listeners: dict[str, Listener] = field(default_factory=dict)
-    watchers: dict[str, Watcher] = field(default_factory=dict)
+    watchers: dict[str, Seer] = field(default_factory=dict)
     finders: dict[int | None, ShotFinder] = field(default_factory=dict)
     #: Finds the shots of the best stream for the fingerprint alone, where the job asks for others or for none.
     unasked: ShotFinder | None = None
@@ -110,12 +112,15 @@ class Plan:
         folder: ArtifactFolder,
         scratch: Path,
         weights: Path | None = None,
+        *,
+        hardware: bool = False,
     ) -> Plan:
         """For operations that the file is fit for; the other parameters are the plan's fields.
 
         Raises Misconfigured when there are no weights for what needs some.
         """
-        plan = cls(facts, length, folder, scratch, weights, tuple(operation.name for operation in operations))
+        names = tuple(operation.name for operation in operations)
+        plan = cls(facts, length, folder, scratch, weights, hardware, names)
         # What finds the shots that are asked for serves those who want a picture of each, too.
         for operation in sorted(operations, key=lambda each: not isinstance(each, Shots)):
             if isinstance(operation, Hearing):
@@ -156,7 +161,13 @@ class Plan:
         self.streams[operation.name] = operation.stream
         match operation:
             case Shots():
-                asked = ShotFinder(operation, video.span(self.length), self.folder, weights=self.weights)
+                asked = ShotFinder(
+                    operation,
+                    video.span(self.length),
+                    self.folder,
+                    weights=self.weights,
+                    hardware=self.hardware,
+                )
                 self.watchers[operation.name] = self.finders[operation.stream] = asked
             case Storyboard():
                 self.watchers[operation.name] = StoryboardMaker(operation, video, self.length, self.folder)
@@ -178,9 +189,9 @@ class Plan:
         return self.unasked
 
     @property
-    def seeing(self) -> dict[int | None, list[VideoSink]]:
+    def seeing(self) -> dict[int | None, list[Watcher]]:
         """What takes pictures in the pass, by the number of its stream."""
-        sinks: dict[int | None, list[VideoSink]] = {}
+        sinks: dict[int | None, list[Watcher]] = {}
         for stream, finder in self.finders.items():
             sinks.setdefault(stream, []).append(finder)
         for name, watcher in self.watchers.items():
@@ -243,7 +254,7 @@ class Plan:
             return self.fingerprinter.write(media.source, progress), []
         watcher = self.watchers[name]
         warnings: tuple[str, ...] = ()
-        if name in self.sought:
+        if name in self.sought and not isinstance(watcher, ShotFinder):
             tries = watcher.tries() if isinstance(watcher, ThumbnailMaker) else None
             warnings = seek_pictures(media, watcher, progress, tries, self.streams[name])
         return watcher.write(), [*warnings, *watcher.warnings]

@@ -10,7 +10,7 @@ import tempfile
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from shared.errors import ResourceExhausted
 from shared.media.child import start_server
@@ -23,6 +23,9 @@ from shared.source import RemoteObject, Source
 
 if TYPE_CHECKING:
     from shared.media.listening import Listening
+
+#: NVIDIA's driver: where it is, a GPU may be, and what that decodes shows when it is asked to.
+_DRIVER: Final = Path("/dev/nvidiactl")
 
 
 class MediaProcessor:
@@ -49,6 +52,7 @@ class MediaProcessor:
         self._model, self._weights = model, weights
         self._device, self._compute_type = device, compute_type
         self._limits = limits or DecodeLimits()
+        self._hardware = device != "cpu" and _DRIVER.exists()
         # libav's own choice for one job; the decoders of several at once must not fight over the cores.
         self._threads = max(len(os.sched_getaffinity(0)) // jobs_at_once, 1) + 1
         self._lock = threading.Lock()
@@ -101,6 +105,7 @@ class MediaProcessor:
                     weights=self._weights,
                     limits=self._limits,
                     threads=self._threads,
+                    hardware=self._hardware,
                 )
                 job = MediaJob(task, lambda: self.listening, explicit=explicit, report=report, admit=admit)
                 return job.run(source, self.begin)

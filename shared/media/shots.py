@@ -44,20 +44,27 @@ class _Judge(Protocol):
 
 
 class ShotFinder:
-    """A video sink; holds a few numbers for each frame."""
+    """Sees small pictures; holds a few numbers for each."""
 
     needs: Pictures = _LUMA
 
     def __init__(
-        self, operation: Shots, span: tuple[float, float], folder: ArtifactFolder, *, weights: Path | None = None
+        self,
+        operation: Shots,
+        span: tuple[float, float],
+        folder: ArtifactFolder,
+        *,
+        weights: Path | None = None,
+        hardware: bool = False,
     ) -> None:
         """`span` is where the video begins and ends, in seconds; `weights` the folder of the small models.
 
+        With `hardware`, a network works on the GPU where torch has one.
         Raises Misconfigured when the model's weights are missing.
         """
         self._operation, self._span, self._folder = operation, span, folder
         self._threshold = (operation.threshold or _USUAL_THRESHOLD) if operation.model == "luma" else None
-        self._judge, self.needs = _judge(self._threshold, weights)
+        self._judge, self.needs = _judge(self._threshold, weights, hardware=hardware)
         self._times = array("d")
         self._keyframes = array("d")
         self._found: list[Shot] | None = None
@@ -67,8 +74,8 @@ class ShotFinder:
         """Whether this finds what `shots` without parameters does."""
         return self._threshold == _USUAL_THRESHOLD
 
-    def add(self, frame: VideoFrame, moment: float) -> None:
-        self._judge.add(frame.to_ndarray().astype(np.uint8, copy=False))
+    def see(self, pixels: NDArray[np.uint8], frame: VideoFrame, moment: float) -> None:
+        self._judge.add(pixels)
         self._times.append(moment)
         if frame.key_frame:
             self._keyframes.append(moment)
@@ -108,12 +115,15 @@ class ShotFinder:
         return {"count": len(shots), "frames": len(self._times)}
 
 
-def _judge(threshold: float | None, weights: Path | None) -> tuple[_Judge, Pictures]:
+def _judge(threshold: float | None, weights: Path | None, *, hardware: bool) -> tuple[_Judge, Pictures]:
     """The luma rule, or without a threshold the network. Torch takes a second to import: not for other operations."""
     if threshold is not None:
         from shared.media.cuts import LumaJudge
 
         return LumaJudge(_SIZE, threshold), _LUMA
+    import torch
+
     from shared.media.transnet import TransitionJudge, network
 
-    return TransitionJudge(network(weights_file(weights, _WEIGHTS))), _COLOUR
+    device = "cuda" if hardware and torch.cuda.is_available() else "cpu"
+    return TransitionJudge(network(weights_file(weights, _WEIGHTS)), device), _COLOUR

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import numpy as np
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
+from numpy.typing import NDArray
 
 
 class AudioSink(Protocol):
@@ -45,7 +47,7 @@ class Pictures:
 
 
 class VideoSink(Protocol):
-    """Sees the pictures it asked for."""
+    """Sees the pictures it asked for, as decoded."""
 
     @property
     def needs(self) -> Pictures: ...
@@ -55,3 +57,23 @@ class VideoSink(Protocol):
 
     def finish(self) -> None:
         """There is no more."""
+
+
+@runtime_checkable
+class SmallSink(Protocol):
+    """Sees every picture, shrunk to the size it needs."""
+
+    @property
+    def needs(self) -> Pictures: ...
+
+    def see(self, pixels: NDArray[np.uint8], frame: VideoFrame, moment: float) -> None:
+        """A picture `[height, width]` (colours: and 3), the frame it was, for what else that says, and its time.
+
+        Others get the same pixels: read them only.
+        """
+
+    def finish(self) -> None:
+        """There is no more."""
+
+
+Watcher = VideoSink | SmallSink

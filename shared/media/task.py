@@ -27,6 +27,8 @@ class Task:
     limits: DecodeLimits
     #: That a video decoder may use.
     threads: int
+    #: Whether to try the GPU's own decoder.
+    hardware: bool = False
 
 
 #: What a child does first.

@@ -30,10 +30,10 @@ _APART: Final = 12
 class TransitionJudge:
     """Judges frame by frame; holds one window of them, whatever the film's length."""
 
-    def __init__(self, network: nn.Module) -> None:
-        """`network` takes and gives what TransNetV2 does, on its own device."""
+    def __init__(self, network: nn.Module, device: str = "cpu") -> None:
+        """`network` takes and gives what TransNetV2 does; it is brought to the device with the first picture."""
         self._network = network
-        self._device = next(network.parameters()).device
+        self._device = device
         width, height = SIZE
         self._window = np.empty((_WINDOW, height, width, 3), np.uint8)
         self._held = 0
@@ -45,6 +45,8 @@ class TransitionJudge:
         if not self._count:  # what was before the first frame looked like it
             self._window[:_CONTEXT] = pixels
             self._held = _CONTEXT
+            # Not sooner: FFmpeg's decoder cannot share a GPU that torch was at first.
+            self._network.to(self._device)
         self._count += 1
         self._push(pixels)
 
@@ -71,12 +73,12 @@ class TransitionJudge:
 
 
 @cache
-def network(weights: Path, device: str = "cpu") -> TransNetV2:
+def network(weights: Path) -> TransNetV2:
     """The network with its weights, loaded once. Raises Misconfigured when the file does not hold them."""
     with torch.device("meta"):  # nothing is drawn by chance: the process's random numbers stay as they are
         net = TransNetV2()
     try:
-        state = torch.load(weights, map_location=device, weights_only=True)
+        state = torch.load(weights, map_location="cpu", weights_only=True)
         net.load_state_dict(state, assign=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise Misconfigured(f"{weights.name} holds no weights of TransNet V2: {error}") from error

@@ -24,12 +24,12 @@ from shared.media.task import Task, run
 class BeginWith:
     """The first call of a child: its shot finder is given this to do with every picture."""
 
-    add: Callable[..., Any]
+    see: Callable[..., Any]
 
     def __call__(self, parent: Connection, words: Connection, task: Task) -> None:
         from shared.media.shots import ShotFinder
 
-        ShotFinder.add = self.add  # in this child alone
+        ShotFinder.see = self.see  # in this child alone
         run(parent, words, task)
 
 

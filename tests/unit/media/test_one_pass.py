@@ -40,6 +40,20 @@ class Viewer:
         return [bar(frame.to_ndarray(format="rgb24")) for _, frame in self.shown]
 
 
+class SmallViewer:
+    """Remembers the small pictures it was shown."""
+
+    def __init__(self, needs: Pictures) -> None:
+        self.needs = needs
+        self.shown: list[tuple[np.ndarray, VideoFrame]] = []
+
+    def see(self, pixels: np.ndarray, frame: VideoFrame, moment: float) -> None:
+        self.shown.append((pixels, frame))
+
+    def finish(self) -> None:
+        """Nothing is held back."""
+
+
 @pytest.fixture
 def decoded(caplog: pytest.LogCaptureFixture) -> Counter[str]:
     """Frames decoded so far by kind, as the engine's own log says; refreshed by each look."""
@@ -112,12 +126,13 @@ def test_passing_and_seeking_show_the_same_pictures(suffix: str, start: float, t
 
 def test_pictures_are_shrunk_once_for_all_that_want_them_so(tmp_path: Path) -> None:
     small = Pictures(size=(64, 36), pixels="gray")
-    one, other, whole = Viewer(small), Viewer(small), Viewer(Pictures())
+    one, other, whole = SmallViewer(small), SmallViewer(small), Viewer(Pictures())
     with MediaFile(make_video(tmp_path / "film.mp4", seconds=1)) as media:
         decode_once(media, {}, {None: [one, other, whole]}, lambda fraction: None)
-    frame = one.shown[0][1]
-    assert (frame.width, frame.height, frame.format.name) == (64, 36, "gray")
-    assert [id(frame) for _, frame in one.shown] == [id(frame) for _, frame in other.shown]
+    pixels, frame = one.shown[0]
+    assert (pixels.shape, pixels.dtype) == ((36, 64), np.uint8)
+    assert [id(pixels) for pixels, _ in one.shown] == [id(pixels) for pixels, _ in other.shown]
+    assert frame is whole.shown[0][1]
     assert [moment for moment, _ in whole.shown] == pytest.approx(np.arange(25) / 25)
     assert whole.shown[0][1].format.name == "yuv420p"  # never turned into anything else
 
@@ -132,7 +147,7 @@ def test_what_progress_raises_ends_the_pass_at_once(tmp_path: Path, decoded: Cou
 
     source = make_video(tmp_path / "film.mp4", seconds=20)
     with MediaFile(source) as media, pytest.raises(LeaseLostError):
-        decode_once(media, {}, {None: [Viewer(Pictures(size=(64, 36)))]}, lose)
+        decode_once(media, {}, {None: [SmallViewer(Pictures(size=(64, 36)))]}, lose)
     assert 0 < decoded["video"] < 100  # of 500
 
 

@@ -1,0 +1,130 @@
+"""The GPU's decoder, and who takes its place where there is none."""
+
+from __future__ import annotations
+
+import json
+import logging
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import torch
+from av.video.reformatter import ColorRange
+from PIL import Image
+
+from local.assets import Assets
+from shared.media import hardware
+from shared.media.log_mel import LogMel
+from shared.media.media_file import MediaFile
+from shared.media.one_pass import decode_once
+from shared.media.process import MediaProcessor
+from shared.media.shots import ShotFinder
+from shared.operations import Operation, Shots, Storyboard, Thumbnails, Transcribe
+from shared.processor import Result
+from tests.films import Film, make_film
+from tests.scenes import make_scenes
+
+SIZE = (64, 36)
+on_gpu = [
+    pytest.mark.cuda,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"),
+]
+GPU = pytest.mark.parametrize("device", [pytest.param("cuda", marks=on_gpu)])
+
+
+def _picture(form: str, color_range: ColorRange) -> av.VideoFrame:
+    down, across = np.mgrid[0:360, 0:640]
+    gray = (120 + 90 * np.sin(across / 40) * np.cos(down / 25) + (across + down) % 7).clip(0, 255).astype(np.uint8)
+    frame = av.VideoFrame.from_ndarray(gray, format="gray")
+    return frame.reformat(format=form, src_color_range=ColorRange.JPEG, dst_color_range=color_range)
+
+
+@pytest.mark.parametrize("color_range", [ColorRange.MPEG, ColorRange.JPEG])
+@pytest.mark.parametrize("form", ["nv12", "p010le"])
+def test_luma_is_the_same_by_torch_as_by_swscale(form: str, color_range: ColorRange) -> None:
+    frame = _picture(form, color_range)
+    expected = frame.reformat(*SIZE, format="gray", interpolation="AREA").to_ndarray()
+    found = hardware.shrunk_luma(frame, SIZE)
+    assert (found.shape, found.dtype) == ((36, 64), np.uint8)
+    assert np.abs(found.astype(int) - expected).max() <= 2
+    assert np.ptp(found) > 150
+
+
+def test_a_frame_in_memory_is_not_on_the_device() -> None:
+    frame = _picture("nv12", ColorRange.MPEG)
+    assert not hardware.is_on_device(frame)
+    assert not hardware.holds(frame)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_without_a_device_the_pass_is_done_by_the_cpu(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    film = make_scenes(tmp_path / "film.mp4", [30], frames=60)
+    finder = ShotFinder(Shots(), (0.0, 2.4), None)  # type: ignore[arg-type]
+    with MediaFile(film, hardware=True) as media, caplog.at_level(logging.WARNING):
+        assert decode_once(media, {}, {None: [finder]}, lambda fraction: None) == ()
+        assert media.decoder == "cpu"
+    assert [shot.first for shot in finder.found()] == [0, 30]
+    assert [record.event for record in caplog.records] == ["media.no_hardware"]
+
+
+def _process(assets: Assets, film: Path, out: Path, device: str, *operations: Operation) -> Result:
+    out.mkdir()
+    processor = MediaProcessor(model=assets.model, weights=assets.weights, device=device)
+    return processor.process(film, operations, out, explicit=True, report=lambda stage, percent: None)
+
+
+@GPU
+@pytest.mark.parametrize("codec", ["libx264", "libx265"])
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le"])
+def test_nvdec_shows_what_the_cpu_shows(codec: str, pix_fmt: str, device: str, assets: Assets, tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mkv", Film(".mkv", codec, pix_fmt=pix_fmt, size=(640, 360)))
+    wanted = (Shots(), Storyboard(), Thumbnails(count=3))
+    by_gpu = _process(assets, film, tmp_path / "gpu", device, *wanted)
+    by_cpu = _process(assets, film, tmp_path / "cpu", "cpu", *wanted)
+    assert (by_gpu.decoder, by_cpu.decoder) == (
+        "nvdec" if (codec, pix_fmt) != ("libx264", "yuv420p10le") else "cpu",
+        "cpu",
+    )
+    assert by_gpu.summary == by_cpu.summary
+    for name in ("storyboard.jpg", "thumbnails/0002.jpg"):
+        pictures = [np.asarray(Image.open(tmp_path / each / name), np.int16) for each in ("gpu", "cpu")]
+        assert np.abs(pictures[0] - pictures[1]).mean() < 3
+
+
+@GPU
+def test_a_file_that_nvdec_does_not_take_is_decoded_by_the_cpu(device: str, assets: Assets, tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mov", Film(".mov", "prores_ks", audio="pcm_s16le", pix_fmt="yuv422p10le"))
+    result = _process(assets, film, tmp_path / "out", device, Shots())
+    assert result.decoder == "cpu"
+    assert result.summary["shots"]["frames"] == 50
+
+
+@GPU
+def test_cuts_are_the_same_on_the_gpu(device: str, assets: Assets, tmp_path: Path) -> None:
+    film = make_scenes(tmp_path / "film.mp4", [30, 70, 110], frames=150, dissolves=[110])
+    for model in ("luma", "transnetv2"):
+        found = []
+        for each in (device, "cpu"):
+            folder = tmp_path / f"{model}-{each}"
+            _process(assets, film, folder, each, Shots(model=model))
+            found.append(json.loads((folder / "shots.json").read_text())["cuts"])
+        assert found[0] == pytest.approx(found[1], abs=0.09)
+
+
+@GPU
+def test_what_whisper_hears_is_the_same_on_the_gpu(device: str) -> None:
+    filters = np.random.default_rng(1).random((80, 201), np.float32)
+    sound = np.random.default_rng(2).normal(0, 0.1, (2, 480_000)).astype(np.float32)
+    by_gpu, by_cpu = (LogMel(filters, each)(sound).cpu().numpy() for each in (device, "cpu"))
+    assert by_gpu == pytest.approx(by_cpu, abs=1e-3)
+
+
+@GPU
+def test_float16_hears_the_same_words(device: str, assets: Assets, tmp_path: Path) -> None:
+    texts = [
+        _process(assets, assets.speech, tmp_path / each, each, Transcribe()).summary["transcribe"]["text"].lower()
+        for each in (device, "cpu")
+    ]
+    words = [text.replace(",", "").replace(".", "").split() for text in texts]
+    assert len(set(words[0]) ^ set(words[1])) <= 4
