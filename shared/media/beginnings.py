@@ -11,6 +11,7 @@ from av import FFmpegError
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -42,7 +43,7 @@ class Beginning:
             self._times.append(moment)
         if self.frame is None:
             with suppress(FFmpegError):  # a broadcast begins with what cannot be decoded yet
-                self.frame = next((frame for frame in packet.decode() if isinstance(frame, VideoFrame)), None)
+                self.frame = _picture(packet)
 
     @property
     def times(self) -> list[float]:
@@ -54,6 +55,17 @@ class Beginning:
     @property
     def is_known(self) -> bool:
         return self.packets >= self.needed and self.frame is not None
+
+
+def _picture(packet: Packet[Stream]) -> VideoFrame | None:
+    """The picture in a packet, or one in those before it."""
+    frames: Sequence[object] = packet.decode()
+    context = packet.stream.codec_context
+    if not frames and packet.is_keyframe and isinstance(context, VideoCodecContext):
+        # A keyframe needs no other, but is held back for those that may be shown before it: several pictures' work.
+        frames = context.decode(None)
+        context.flush_buffers()
+    return next((frame for frame in frames if isinstance(frame, VideoFrame)), None)
 
 
 def beginnings(container: InputContainer, streams: Sequence[VideoStream]) -> dict[int, Beginning]:
