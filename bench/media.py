@@ -16,6 +16,7 @@ from typing import Final
 import av
 
 from bench.media_film import FILM, SMALL, ensure_film
+from bench.media_memory import measure_memory
 from bench.media_pass import measure_pass
 from bench.media_rounds import LeftOut, Setting, call
 from bench.media_silence import measure_silence
@@ -28,6 +29,7 @@ from local.assets import ensure_assets
 ROWS: Final[Mapping[str, Callable[[Setting], list[Figure]]]] = {
     "pass": measure_pass,
     "transcribe": measure_transcription,
+    "memory": measure_memory,
     "vad": measure_vad,
     "silence": measure_silence,
     "bytes": measure_bytes,

@@ -56,7 +56,7 @@ class _Rivals:
     def __init__(self, setting: Setting, compute_type: str) -> None:
         model = SpeechModel(setting.assets.model, device="cpu", compute_type=compute_type)
         self._plain = model.get()
-        self._batches = SpeechBatches(model)
+        self._batches = SpeechBatches(model, model.windows_at_once)
         self._detector = VoiceDetector(setting.assets.weights)
 
     def plain(self, samples: Samples) -> str:

@@ -30,7 +30,7 @@ class Listening:
     def __init__(self, model: str | Path, weights: Path | None, *, device: str, compute_type: str) -> None:
         """`model` is a folder with a Whisper model in CTranslate2's format, `weights` one with the small models'."""
         self.model = SpeechModel(model, device=device, compute_type=compute_type)
-        self._batches = SpeechBatches(self.model)
+        self._batches = SpeechBatches(self.model, self.model.windows_at_once)
         self._detector = VoiceDetector(weights)
         #: Of the last file long enough to tell, by operation.
         self._took: dict[str, float] = {}

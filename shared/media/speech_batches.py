@@ -24,8 +24,6 @@ _log = logging.getLogger(__name__)
 _LOOK: Final = 0.25
 #: How long a batch waits for files that are being made ready, in seconds. A lone file waits for nobody.
 _GATHER: Final = 0.1
-#: Windows in a batch: the decoder gains little from more.
-_MOST: Final = 8
 
 
 class Model(Protocol):
@@ -40,7 +38,7 @@ class Model(Protocol):
 class SpeechBatches:
     """One for each model; shared by all threads."""
 
-    def __init__(self, model: Model, most: int = _MOST) -> None:
+    def __init__(self, model: Model, most: int = 8) -> None:
         """`most` is how many windows the model hears at once, where the memory allows."""
         self._model = model
         self._most = most
