@@ -23,7 +23,7 @@ MOST_MEGABYTES = 60
 
 #: Prints the summary, and the megabytes that this process or its decoding child had at most.
 PROCESS = """
-import json, logging, resource, sys
+import json, logging, re, sys
 from pathlib import Path
 from shared.media.process import MediaProcessor
 from shared.operations import Probe, Waveform
@@ -38,7 +38,9 @@ result = MediaProcessor(model="none").process(
     Path(sys.argv[1]), [Probe(), Waveform()], Path(sys.argv[2]), explicit=True, report=lambda stage, percent: None
 )
 [child] = children
-print(json.dumps([result.summary, max(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000, child)]))
+# Not getrusage's: that begins with what the process had which started this one.
+own = int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1000
+print(json.dumps([result.summary, max(own, child)]))
 """
 
 
