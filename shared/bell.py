@@ -22,13 +22,13 @@ def ring(message: JobMessage, services: Services) -> bool:
         return True
     if not seen.is_waiting(services.settings.lease_seconds):
         return True
-    _start_execution(services)
+    _start_execution(message.job_id, services)
     return False
 
 
-def _start_execution(services: Services) -> None:
+def _start_execution(job_id: str, services: Services) -> None:
     settings = services.settings
-    slot = services.slots.take()
+    slot = services.slots.take(job_id)
     if slot is None:
         return
     try:

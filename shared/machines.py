@@ -38,15 +38,23 @@ class Startup:
 
     def __init__(self, seconds: float = 0.0) -> None:
         self._seconds = seconds
+        self._jobs = 0
         self._lock = threading.Lock()
 
     def take(self) -> float:
         """What is left of them: all, or 0 when they are given away."""
         with self._lock:
             seconds, self._seconds = self._seconds, 0.0
+            self._jobs += 1
         return round(seconds, 3)
 
     def give_back(self, seconds: float) -> None:
         """The job was not taken after all."""
         with self._lock:
             self._seconds += seconds
+            self._jobs -= 1
+
+    @property
+    def is_over(self) -> bool:
+        """Has the process taken up a job?"""
+        return self._jobs > 0

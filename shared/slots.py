@@ -2,6 +2,9 @@
 
 A slot is the object `slots/gpu/<n>`, created only if absent before `jobs:run`, renewed by the execution's
 beat and deleted at its exit. One that is not renewed in time (storage's clock) may be taken over.
+
+It names the job it was taken for until its execution has taken up a job, whichever: the bell of a waiting job rings
+on while an execution starts for it, and shall not start another.
 """
 
 from __future__ import annotations
@@ -32,6 +35,8 @@ class Slot:
     number: int
     token: str
     generation: int
+    #: Whom it was taken for, until its execution has taken up a job.
+    job_id: str | None = None
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -47,48 +52,47 @@ class Slots:
         self._renewed_seconds = settings.slot_seconds
         self._taken = Recent(self._count_taken, at_first=0, seconds=COUNT_AGE_SECONDS)
 
-    def take(self) -> Slot | None:
-        """A free or expired slot, now ours; None when all are taken."""
-        for number in range(self._count):
-            name = f"{_PREFIX}{number}"
-            stored = self._objects.read(self._bucket, name)
-            if stored is not None and not self._is_expired(stored):
-                continue
-            token = secrets.token_hex(8)
-            expected = stored.generation if stored else 0
-            slot = Slot(number, token, expected)
+    def take(self, job_id: str) -> Slot | None:
+        """A free or expired slot, now ours; None when all are taken, or one of them for this very job.
+
+        One job gets two only if a slot falls free between two rings' looks at the slots before it.
+        """
+        while (found := self._free(job_id)) is not None:
+            number, expected = found
+            slot = Slot(number, secrets.token_hex(8), expected, job_id)
             generation = self._write(slot, expected, is_started=False)
             if generation is not None:
                 return replace(slot, generation=generation)
             # Somebody was quicker; or it was us, and the answer was lost.
-            if (ours := self.held(number, token)) is not None:
+            if (ours := self.held(number, slot.token)) is not None:
                 return ours
         return None
 
-    def renew(self, slot: Slot) -> Slot | None:
-        """The execution's beat; None when somebody else took the slot over.
+    def renew(self, slot: Slot, *, has_taken_up: bool) -> Slot | None:
+        """The execution's beat, which names no job any more once one was taken up; None when the slot is another's.
 
         A passing fault leaves the slot as it was: the next beat tries again, and the slot outlasts several.
         """
+        renewed = replace(slot, job_id=None) if has_taken_up else slot
         try:
-            generation = self._write(slot, slot.generation)
+            generation = self._write(renewed, slot.generation)
             if generation is None:
                 held = self.held(slot.number, slot.token)
                 if held is None:
                     return None
                 # Our own earlier write, whose answer was lost.
-                generation = self._write(held, held.generation)
+                generation = self._write(renewed, held.generation)
         except RetryableError as error:
             _log.warning("slot not renewed", extra={"event": "slot.beat_failed", "error": error.reason_code})
             return slot
-        return replace(slot, generation=generation) if generation is not None else None
+        return replace(renewed, generation=generation) if generation is not None else None
 
     def held(self, number: int, token: str) -> Slot | None:
         """The slot as an execution was told of it, if it is still that execution's."""
         stored = self._objects.read(self._bucket, f"{_PREFIX}{number}")
-        if stored is None or json.loads(stored.data)["token"] != token:
+        if stored is None or (known := json.loads(stored.data))["token"] != token:
             return None
-        return Slot(number, token, stored.generation)
+        return Slot(number, token, stored.generation, known.get("job_id"))
 
     def release(self, slot: Slot) -> None:
         held = self.held(slot.number, slot.token)
@@ -110,6 +114,18 @@ class Slots:
                 swept += 1
         return swept
 
+    def _free(self, job_id: str) -> tuple[int, int] | None:
+        """The first free slot's number and generation, unless a live one names the job."""
+        free: tuple[int, int] | None = None
+        for number in range(self._count):
+            stored = self._objects.read(self._bucket, f"{_PREFIX}{number}")
+            if stored is not None and not self._is_expired(stored):
+                if json.loads(stored.data).get("job_id") == job_id:
+                    return None
+            elif free is None:
+                free = number, stored.generation if stored else 0
+        return free
+
     def _count_taken(self) -> int:
         return sum(1 for _ in self._objects.list(self._bucket, prefix=_PREFIX))
 
@@ -118,5 +134,5 @@ class Slots:
         return stored.age_seconds >= (self._renewed_seconds if started else self._start_seconds)
 
     def _write(self, slot: Slot, expected: int, *, is_started: bool = True) -> int | None:
-        data = json.dumps({"token": slot.token, "started": is_started}).encode()
+        data = json.dumps({"token": slot.token, "started": is_started, "job_id": slot.job_id}).encode()
         return self._objects.write(self._bucket, f"{_PREFIX}{slot.number}", data, if_generation=expected)

@@ -49,16 +49,29 @@ def test_the_bell_of_an_older_submission_or_of_no_job_falls_silent(services: Fak
 
 
 def test_ten_bells_at_once_start_no_more_executions_than_there_are_slots(services: FakeServices) -> None:
-    message = bell(services, job())
-    start = threading.Barrier(10)
+    messages = [bell(services, job(str(number))) for number in range(10)]
+    assert not any(at_once(messages, services))
+    assert len(services.executions.started) == services.settings.max_gpu_executions == 2
 
-    def one(_: int) -> bool:
+
+def test_a_waiting_job_starts_one_execution_however_often_it_rings(services: FakeServices) -> None:
+    message = bell(services, job())
+    assert not any(at_once([message] * 10, services))
+    for _ in range(5):
+        services.clock.advance(10)
+        assert ring(message, services) is False
+    assert len(services.executions.started) == 1
+
+
+def at_once(messages: list[JobMessage], services: FakeServices) -> list[bool]:
+    start = threading.Barrier(len(messages))
+
+    def one(message: JobMessage) -> bool:
         start.wait(10)
         return ring(message, services)
 
-    with ThreadPoolExecutor(10) as pool:
-        assert not any(pool.map(one, range(10)))
-    assert len(services.executions.started) == services.settings.max_gpu_executions == 2
+    with ThreadPoolExecutor(len(messages)) as pool:
+        return list(pool.map(one, messages))
 
 
 @pytest.mark.parametrize("error", [NotStarted("no room"), Misconfigured("no such job")])

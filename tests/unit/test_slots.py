@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 import pytest
 
@@ -21,8 +22,9 @@ def taken(services: FakeServices) -> list[str]:
     return services.objects.names("state", "slots/gpu/")
 
 
-def take(slots: Slots) -> Slot:
-    slot = slots.take()
+def take(slots: Slots, job_id: str | None = None) -> Slot:
+    """For a job of its own, unless told otherwise."""
+    slot = slots.take(job_id or uuid4().hex)
     assert slot is not None
     return slot
 
@@ -31,7 +33,7 @@ def test_there_are_as_many_slots_as_executions_allowed(services: FakeServices, s
     first, second = take(slots), take(slots)
     assert {first.number, second.number} == {0, 1}
     assert first.token != second.token
-    assert slots.take() is None
+    assert slots.take(uuid4().hex) is None
     assert first.environment == {"GPU_SLOT": "0", "GPU_SLOT_TOKEN": first.token}
 
 
@@ -40,7 +42,7 @@ def test_of_ten_at_once_two_get_one(services: FakeServices, slots: Slots) -> Non
 
     def ring(_: int) -> Slot | None:
         start.wait(10)
-        return slots.take()
+        return slots.take(uuid4().hex)
 
     with ThreadPoolExecutor(10) as pool:
         answers = [slot for slot in pool.map(ring, range(10)) if slot]
@@ -75,14 +77,14 @@ def test_a_slot_not_renewed_in_time_may_be_taken_over(services: FakeServices, is
     lasts = settings.slot_start_seconds
     if is_renewed:
         services.clock.advance(1)
-        slot = slots.renew(slot)
+        slot = slots.renew(slot, has_taken_up=True)
         assert slot is not None
         lasts = settings.slot_seconds
     services.clock.advance(lasts - 0.1)
-    assert slots.take() is None
+    assert slots.take(uuid4().hex) is None
     services.clock.advance(0.1)
     assert take(slots).token != slot.token
-    assert slots.renew(slot) is None
+    assert slots.renew(slot, has_taken_up=True) is None
 
 
 def test_renewing_keeps_a_slot(services: FakeServices, slots: Slots) -> None:
@@ -90,7 +92,7 @@ def test_renewing_keeps_a_slot(services: FakeServices, slots: Slots) -> None:
     for _ in range(100):
         services.clock.advance(services.settings.slot_seconds - 1)
         assert slot is not None
-        slot = slots.renew(slot)
+        slot = slots.renew(slot, has_taken_up=True)
     assert slot is not None
     assert slots.held(slot.number, slot.token) == slot
 
@@ -109,7 +111,7 @@ def test_a_renewal_with_a_lost_answer_does_not_lose_the_slot(services: FakeServi
         if lost:
             services.objects.lose_next_answer("slots/")
         assert slot is not None
-        slot = slots.renew(slot)
+        slot = slots.renew(slot, has_taken_up=True)
     assert slot is not None
     assert slots.held(slot.number, slot.token) == slot
 
@@ -118,8 +120,8 @@ def test_a_renewal_that_fails_leaves_the_slot_for_the_next_beat(services: FakeSe
     slot = take(slots)
     services.clock.advance(4)
     services.faults.fail_next("objects.write slots/", Unavailable("storage is down"))
-    assert slots.renew(slot) == slot
-    renewed = slots.renew(slot)
+    assert slots.renew(slot, has_taken_up=True) == slot
+    renewed = slots.renew(slot, has_taken_up=True)
     assert renewed is not None
     assert renewed.generation != slot.generation
 
@@ -128,7 +130,7 @@ def test_a_slot_that_was_swept_is_lost(services: FakeServices, slots: Slots) -> 
     slot = take(slots)
     services.clock.advance(services.settings.slot_start_seconds)
     assert slots.sweep() == 1
-    assert slots.renew(slot) is None
+    assert slots.renew(slot, has_taken_up=True) is None
 
 
 def test_only_expired_slots_are_swept(services: FakeServices, slots: Slots) -> None:
@@ -155,12 +157,57 @@ def test_the_number_taken_is_cached_for_a_second(services: FakeServices, slots: 
 def test_a_slot_that_cannot_be_taken_is_told(services: FakeServices, slots: Slots, error: Exception) -> None:
     services.faults.fail_next("objects.write slots/", error)
     with pytest.raises(type(error)):
-        slots.take()
+        slots.take(uuid4().hex)
 
 
 def test_a_slot_tells_whether_its_execution_has_begun(services: FakeServices, slots: Slots) -> None:
-    slot = take(slots)
+    slot = take(slots, "a")
     services.clock.advance(1)
-    assert json.loads(services.objects.data("state", "slots/gpu/0")) == {"token": slot.token, "started": False}
-    slots.renew(slot)
-    assert json.loads(services.objects.data("state", "slots/gpu/0")) == {"token": slot.token, "started": True}
+    written = {"token": slot.token, "started": False, "job_id": "a"}
+    assert json.loads(services.objects.data("state", "slots/gpu/0")) == written
+    slots.renew(slot, has_taken_up=False)
+    assert json.loads(services.objects.data("state", "slots/gpu/0")) == {**written, "started": True}
+
+
+class TestOfOneJob:
+    def test_a_job_with_a_slot_gets_no_second_one_while_its_execution_starts_and_looks_for_work(
+        self, services: FakeServices, slots: Slots
+    ) -> None:
+        slot: Slot | None = take(slots, "a")
+        assert slot is not None
+        assert slots.take("a") is None
+        for _ in range(3):
+            services.clock.advance(services.settings.slot_seconds - 1)
+            slot = slots.renew(slot, has_taken_up=False)
+            assert slot is not None
+            assert slots.take("a") is None
+        assert take(slots, "b").number == 1
+
+    def test_it_gets_another_one_when_the_execution_is_busy_with_another_job(
+        self, services: FakeServices, slots: Slots
+    ) -> None:
+        first = take(slots, "a")
+        services.clock.advance(2)
+        slots.renew(first, has_taken_up=True)
+        assert take(slots, "a").number == 1
+
+    def test_it_gets_another_one_when_the_execution_never_came(self, services: FakeServices, slots: Slots) -> None:
+        take(slots, "a")
+        services.clock.advance(services.settings.slot_start_seconds)
+        assert take(slots, "a").number == 0
+
+    def test_of_ten_rings_at_once_one_gets_a_slot(self, services: FakeServices, slots: Slots) -> None:
+        start = threading.Barrier(10)
+
+        def ring(_: int) -> Slot | None:
+            start.wait(10)
+            return slots.take("a")
+
+        with ThreadPoolExecutor(10) as pool:
+            assert len([slot for slot in pool.map(ring, range(10)) if slot]) == 1
+        assert taken(services) == ["slots/gpu/0"]
+
+    def test_a_slot_written_by_an_older_revision_names_no_job(self, services: FakeServices, slots: Slots) -> None:
+        services.objects.write("state", "slots/gpu/0", b'{"token": "t", "started": true}', if_generation=0)
+        assert take(slots, "a").number == 1
+        assert slots.held(0, "t") is not None

@@ -99,8 +99,8 @@ class TestSubmit:
     def test_busy_slots_send_the_job_to_gke_where_that_is_allowed(self) -> None:
         services = fake_services(enable_gke_route=True)
         assert submit(request(services), services).job.destination is Destination.GPU
-        services.slots.take()
-        services.slots.take()
+        services.slots.take("a")
+        services.slots.take("b")
         busy = fake_services(objects=services.objects, enable_gke_route=True)
         job = submit(request(busy, idempotency_key="other"), busy).job
         assert (job.destination, job.reason) == (

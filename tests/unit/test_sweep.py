@@ -167,7 +167,7 @@ def test_one_job_that_cannot_be_mended_does_not_keep_the_others_waiting(
 
 
 def test_expired_slots_are_freed(services: FakeServices) -> None:
-    services.slots.take()
+    services.slots.take("a")
     services.clock.advance(services.settings.slot_start_seconds)
     assert sweep(services) == {"slots": 1}
     assert services.objects.names("state", "slots/") == []

@@ -126,7 +126,7 @@ def _renew(slot: Slot, worker: Worker, done: threading.Event) -> None:
     held: Slot | None = slot
     try:
         while held is not None:
-            held = worker.services.slots.renew(held)
+            held = worker.services.slots.renew(held, has_taken_up=worker.startup.is_over)
             if done.wait(worker.services.settings.beat_seconds):
                 return
     finally:
