@@ -51,7 +51,7 @@ def cleanup(target: Target, live: Live, empty: frozenset[str]) -> Plan:
 def _in_use(target: Target, live: Live) -> Iterator[str]:
     """By name or by filter, doorbells too: of revisions with calls or a tag (the way back is one), and of Jobs."""
     for settings in _environments(target, live):
-        yield from (settings[name] for name in ("GPU_SUBSCRIPTION", "GKE_SUBSCRIPTION") if name in settings)
+        yield from (value for name, value in settings.items() if name.endswith("_SUBSCRIPTION"))
         filters = {each.filter_for(file_types(settings)) for each in target.resources.subscriptions.values()} - {""}
         yield from (name for name, found in live.of("subscriptions").items() if found.get("filter") in filters)
 

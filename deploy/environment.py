@@ -8,6 +8,7 @@ from typing import Final
 from deploy.manifests import FIXED_SETTINGS
 from deploy.situation import Situation, gpu_file_types
 from deploy.target import Target
+from shared.lanes import Priority
 
 #: The part of a worker's memory that one source may take: /tmp is memory on Cloud Run, and the model, the artifacts
 #: and the program want theirs.
@@ -18,7 +19,7 @@ _BYTES: Final = {"Mi": 2**20, "Gi": 2**30}
 def settings(target: Target, situation: Situation) -> dict[str, str]:
     """The block that all have in common."""
     resources = target.resources
-    work, gke_work = _pulled(target)
+    work, gke_work = _pulled(target, resources.jobs["gpu"].account), _pulled(target, resources.gke.account)
     called = resources.accounts[target.invoker].calls
     return {
         "PROJECT": target.project,
@@ -32,11 +33,13 @@ def settings(target: Target, situation: Situation) -> dict[str, str]:
         "DELIVER_URL": target.url("deliver"),
         "GPU_JOB": resources.jobs["gpu"].name,
         "CPU_JOB": resources.jobs["cpu"].name,
-        "GPU_SUBSCRIPTION": situation.subscription(work),
-        "GKE_SUBSCRIPTION": situation.subscription(gke_work),
+        "GPU_SUBSCRIPTION": situation.subscription(work[Priority.NORMAL]),
+        "GPU_HIGH_SUBSCRIPTION": situation.subscription(work[Priority.HIGH]),
+        "GKE_SUBSCRIPTION": situation.subscription(gke_work[Priority.NORMAL]),
+        "GKE_HIGH_SUBSCRIPTION": situation.subscription(gke_work[Priority.HIGH]),
         "GPU_FILE_TYPES": ",".join(sorted(gpu_file_types(target))),
         "ENABLE_GKE_ROUTE": str(situation.gke_route).lower(),
-        "ACK_DEADLINE_SECONDS": str(resources.subscriptions[work].ack_deadline),
+        "ACK_DEADLINE_SECONDS": str(resources.subscriptions[work[Priority.NORMAL]].ack_deadline),
         "MAX_SOURCE_BYTES": str(max_source_bytes(target)),
         "PROMQL_URL": f"https://monitoring.googleapis.com/v1/projects/{target.project}/location/global/prometheus",
         "INVOKER_ACCOUNTS": target.account(target.invoker),
@@ -76,12 +79,10 @@ def max_source_bytes(target: Target) -> int:
     return int(smallest * _SOURCE_SHARE)
 
 
-def _pulled(target: Target) -> tuple[str, str]:
-    """The subscriptions of the GPU Job and of the pods, as their accounts' rights name them."""
+def _pulled(target: Target, account: str) -> dict[Priority | None, str]:
+    """The subscriptions that the account's workers pull, by their lanes."""
     resources = target.resources
-    (work,) = resources.accounts[resources.jobs["gpu"].account].subscriptions
-    (gke_work,) = resources.accounts[resources.gke.account].subscriptions
-    return work, gke_work
+    return {resources.subscriptions[name].priority: name for name in resources.accounts[account].subscriptions}
 
 
 def _bytes(memory: str) -> int:

@@ -36,14 +36,17 @@ def down(target: Target, live: Live) -> Plan:
         return ()
     now = replace(situation(target, live), gke_route=False)
     folder = str(manifests.folder(target.env))
-    (waiting,) = target.resources.accounts[target.resources.gke.account].subscriptions
+    waiting = target.resources.accounts[target.resources.gke.account].subscriptions
     return (
         *_phase("Functions and Jobs send no more work", _tell(target, live, now)),
         *_phase("Traffic", functions.send_all_traffic(target, live, now)),
         *_phase("Access", [_credentials(target)]),
         # KEDA's operator must live to take its finalizer off the ScaledObject.
         *_phase("Pods", [_kubectl(target, "delete", "--kustomize", folder, "--ignore-not-found", "--timeout=20m")]),
-        *_phase("Messages that are left", phases.drain_one(target, live, now.subscription(waiting))),
+        *_phase(
+            "Messages that are left",
+            [command for name in waiting for command in phases.drain_one(target, live, now.subscription(name))],
+        ),
         *_phase(
             "Cluster (five minutes)",
             [

@@ -32,7 +32,10 @@ _GKE: Final = declared().gke
 SERVICE_ACCOUNT: Final = _GKE.deployment
 #: The ConfigMap that the pods' environment comes from.
 SETTINGS: Final = f"{_GKE.deployment}-settings"
-_SUBSCRIPTION: Final = str(Settings.model_fields["gke_subscription"].default)
+#: The pods' lanes, by the settings that name them.
+_LANES: Final = {
+    name.upper(): str(Settings.model_fields[name].default) for name in ("gke_high_subscription", "gke_subscription")
+}
 #: Set by the Deployment itself, beside what they must agree with.
 FIXED_SETTINGS: Final = frozenset({"HEARTBEAT_FILE", "TERMINATION_GRACE_SECONDS", "REQUIRE_GPU", "DEVICE", "HOME"})
 
@@ -66,10 +69,10 @@ def kustomization(release: Release) -> str:
     steps_up = folder(release.environment).parts
     account = f"{_GKE.account}@{release.project}.iam.gserviceaccount.com"
     prometheus = f"https://monitoring.googleapis.com/v1/projects/{release.project}/location/global/prometheus"
-    subscription = release.settings.get("GKE_SUBSCRIPTION", _SUBSCRIPTION)
+    lanes = [release.settings.get(name, default) for name, default in _LANES.items()]
     scaling = [
         _replace("/spec/triggers/0/metadata/serverAddress", prometheus),
-        _replace("/spec/triggers/0/metadata/query", query(subscription)),
+        _replace("/spec/triggers/0/metadata/query", query(*lanes)),
     ]
     if release.max_replicas is not None:
         if release.max_replicas < 1:

@@ -18,11 +18,11 @@ import functions_framework
 from functions.api import artifacts, documents, jobs, listing, uploads
 from functions.api.keys import authenticate
 from shared import log
-from shared.errors import JobError, MethodNotAllowed, NotFound
+from shared.api_keys import ApiKey
+from shared.errors import JobError, MethodNotAllowed, NotFound, Overloaded
 from shared.events import traceparent
 from shared.problems import problem
 from shared.services import services
-from shared.settings import ApiKey
 
 _log = logging.getLogger(__name__)
 
@@ -63,7 +63,9 @@ def ingest(request: flask.Request) -> flask.Response:
         try:
             return _answer(request)
         except JobError as error:
-            if error.status >= 500:
+            if isinstance(error, Overloaded):
+                _log.warning("refused: %s", error.message, extra={"event": "api.refused", "code": error.reason_code})
+            elif error.status >= 500:
                 _log.warning("not served: %s", error.message, extra={"event": "api.failed", "code": error.reason_code})
             return problem(error)
         except Exception:

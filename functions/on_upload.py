@@ -18,6 +18,7 @@ from pydantic_core import from_json, to_json
 
 from shared import classify, log
 from shared.api import UploadMetadata, operations_of
+from shared.api_keys import UPLOADER
 from shared.errors import InvalidRequest, PermanentError, SourceMissing
 from shared.events import UploadedObject, traceparent, uploaded_object
 from shared.faults import faults_of
@@ -61,7 +62,7 @@ def accept(upload: UploadedObject, trace: str | None, everything: Services) -> N
     bare = JobRequest(
         idempotency_key=_key(upload, everything),
         sent={"bucket": upload.bucket, "name": upload.name, "generation": upload.generation},
-        caller="upload",
+        caller=UPLOADER,
         source=Source(uri=f"gs://{upload.bucket}/{upload.name}", generation=upload.generation),
         file=facts,
         traceparent=trace,
@@ -114,6 +115,7 @@ def _with_metadata(request: JobRequest, metadata: Mapping[str, str], everything:
         webhook_url=asked.webhook_url,
         id=asked.id,
         labels=asked.labels,
+        priority=asked.priority,
         traceparent=traceparent(asked.traceparent) or request.traceparent,
     )
 

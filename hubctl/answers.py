@@ -8,12 +8,14 @@ from typing import Final, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from hubctl.errors import HubError, HubRefused, HubUnavailable, StrangeAnswer
+from hubctl.errors import HubBusy, HubError, HubRefused, HubUnavailable, StrangeAnswer
 from shared.api import Problem
 
 Model = TypeVar("Model", bound=BaseModel)
 
 _PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+#: Codes of a 429 that says: nothing is wrong, but there is enough to do.
+_NO_ROOM: Final = frozenset({"backlog_full", "allowance_used"})
 #: Longest wait a server may ask for, in seconds.
 _LONGEST_WAIT: Final = 30.0
 
@@ -30,8 +32,13 @@ def parsed(response: httpx.Response, model: type[Model]) -> Model:
 
 
 def refusal(response: httpx.Response) -> HubError:
-    """Why the hub did not do it: HubRefused, HubUnavailable or StrangeAnswer."""
+    """Why the hub did not do it: HubRefused, HubBusy, HubUnavailable or StrangeAnswer."""
     problem = problem_of(response)
+    if problem is not None and problem.code in _NO_ROOM:
+        return HubBusy(
+            f"the hub takes no more for now: {problem.detail} ({problem.status} {problem.code})",
+            retry_after=wait(response),
+        )
     if is_passing(response):
         said = problem.detail if problem else _phrase(response)
         return HubUnavailable(f"the hub is not available: {said} ({response.status_code})", retry_after=wait(response))

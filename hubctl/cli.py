@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final
 
 import typer
 
 from hubctl import bodies, show
-from hubctl.client import HubClient
+from hubctl.client import HubClient, OnBusy
 from hubctl.errors import BadUsage, JobNotFound, StrangeAnswer
 from hubctl.live import upload_display
 from hubctl.session import InSentences, Session
 from shared.api import Accepted, JobView, UploadBody
 from shared.job import State
+from shared.lanes import Priority
 from shared.operations import BY_NAME
 
 _OPERATIONS_HELP: Final = (
@@ -81,6 +83,10 @@ def submit(
     id: Annotated[str | None, typer.Option("--id", help="Your own id; it comes back in every answer.")] = None,
     label: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = None,
     destination: Annotated[Wish | None, typer.Option(help="Where GPU work shall run. Not for files.")] = None,
+    priority: Annotated[Priority, typer.Option(help="high goes past all that waits with normal.")] = Priority.NORMAL,
+    patient: Annotated[
+        bool, typer.Option("--wait-for-room", help="While the hub takes no more (429), wait and ask again.")
+    ] = False,
     idempotency_key: Annotated[
         str | None, typer.Option(metavar="KEY", help="The same key never makes two jobs. Not for files.")
     ] = None,
@@ -91,7 +97,8 @@ def submit(
 ) -> None:
     """Make a job of SOURCE."""
     session: Session = ctx.obj.given(url, key)
-    asked = {"webhook_url": webhook, "id": id, "labels": bodies.labels(label or ())}
+    asked = {"webhook_url": webhook, "id": id, "labels": bodies.labels(label or ()), "priority": priority}
+    on_busy = partial(show.busy, console=session.err) if patient else None
     wanted = bodies.operations(operations or ())
     is_file = not _ADDRESS.match(source)
     with session.hub() as hub:
@@ -99,7 +106,7 @@ def submit(
             if destination or idempotency_key is not None:
                 raise BadUsage("--destination and --idempotency-key are for gs:// and https:// sources only")
             path = _file(source)
-            answer = _upload(session, hub, path, bodies.upload_body(path, wanted, **asked))
+            answer = _upload(session, hub, path, bodies.upload_body(path, wanted, **asked), on_busy)
         else:
             if idempotency_key is not None and not _is_header(idempotency_key):
                 raise BadUsage("--idempotency-key must have 1 to 255 printable ASCII characters")
@@ -107,6 +114,7 @@ def submit(
                 bodies.job_body(source, wanted, **asked),
                 idempotency_key=idempotency_key,
                 destination=destination.value if destination else None,
+                on_busy=on_busy,
             )
         # What is over already, such as a file that was refused, is told with its reason either way.
         if watch or answer.state.is_terminal:
@@ -217,10 +225,10 @@ def _is_header(text: str) -> bool:
     return 1 <= len(text) <= 255 and text.isascii() and text.isprintable()
 
 
-def _upload(session: Session, hub: HubClient, path: Path, body: UploadBody) -> Accepted:
+def _upload(session: Session, hub: HubClient, path: Path, body: UploadBody, on_busy: OnBusy | None) -> Accepted:
     """Send the file and wait until the hub has made its job, so that files are answered as addresses are."""
     with upload_display(session.err, path.name, path.stat().st_size) as on_bytes:
-        ticket = hub.upload(path, body, on_bytes=on_bytes)
+        ticket = hub.upload(path, body, on_bytes=on_bytes, on_busy=on_busy)
     job = show.arrival(hub, ticket.job_id, session.err)
     return Accepted(
         job_id=job.job_id,

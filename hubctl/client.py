@@ -12,7 +12,7 @@ from urllib.parse import quote
 from hubctl.answers import parsed
 from hubctl.bodies import upload_body
 from hubctl.clock import Clock
-from hubctl.errors import DownloadFailed, HubError, HubUnavailable, JobNotFound, UploadFailed
+from hubctl.errors import DownloadFailed, HubBusy, HubError, HubUnavailable, JobNotFound, UploadFailed
 from hubctl.transport import Transport
 from hubctl.upload import ResumableUpload, SessionLost
 from shared.api import Accepted, JobBody, JobPage, JobView, UploadBody, UploadTicket
@@ -28,6 +28,9 @@ _MOST_PER_PAGE: Final = 100
 #: Upload sessions for one file, when storage forgets them.
 _SESSIONS: Final = 3
 _TRANSCRIPT: Final = "transcript.txt"
+
+
+OnBusy = Callable[[HubBusy], None]
 
 
 def _nothing(_: Any) -> None:
@@ -61,26 +64,39 @@ class HubClient:
         *,
         idempotency_key: str | None = None,
         destination: Literal["cloud-run", "gke"] | None = None,
+        on_busy: OnBusy | None = None,
     ) -> Accepted:
-        """Make a job of a source that the hub can reach; a lost answer never makes two."""
+        """Make a job of a source that the hub can reach; a lost answer never makes two.
+
+        Waits for room where `on_busy` is told of it, else raises HubBusy.
+        """
         headers = {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}
         if destination:
             headers["X-Destination"] = destination
         return self._http.repeat(
-            lambda: parsed(self._http.call("POST", "/v1/jobs", body=body, headers=headers), Accepted)
+            lambda: parsed(self._http.call("POST", "/v1/jobs", body=body, headers=headers), Accepted),
+            on_busy=on_busy,
         )
 
     def upload(
-        self, path: Path, body: UploadBody | None = None, *, on_bytes: Callable[[int], None] = _nothing
+        self,
+        path: Path,
+        body: UploadBody | None = None,
+        *,
+        on_bytes: Callable[[int], None] = _nothing,
+        on_busy: OnBusy | None = None,
     ) -> UploadTicket:
         """Send a local file, whose arrival is the job: `get` may know that only some seconds later.
 
         Without `body` the file gets its kind's default operations. `on_bytes` gets the bytes sent so far; fewer than
-        before when some have to be sent again. Raises UploadFailed; OSError when the file cannot be read.
+        before when some have to be sent again. Waits for room where `on_busy` is told of it, else raises HubBusy.
+        Raises UploadFailed; OSError when the file cannot be read.
         """
         asked = body or upload_body(path)
         for _ in range(_SESSIONS):
-            ticket = self._http.repeat(lambda: parsed(self._http.call("POST", "/v1/uploads", body=asked), UploadTicket))
+            ticket = self._http.repeat(
+                lambda: parsed(self._http.call("POST", "/v1/uploads", body=asked), UploadTicket), on_busy=on_busy
+            )
             sending = ResumableUpload(self._http.storage, ticket.upload_url, path, on_bytes=on_bytes, clock=self._clock)
             try:
                 sending.run()

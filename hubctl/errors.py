@@ -5,6 +5,7 @@ HubError
 ├─ HubRefused        the hub said no, and why
 ├─ JobNotFound       there is no such job, or it is another caller's
 ├─ HubUnavailable    no answer, or one that asks to come again: another try may help
+│  └─ HubBusy        too much waits there, or too much of this key's: later there is room
 ├─ StrangeAnswer     an answer that is none of the API's: another server, or another version
 ├─ UploadFailed      the storage did not take the file
 └─ DownloadFailed    the storage did not give the artifact
@@ -55,6 +56,10 @@ class HubUnavailable(HubError):
     def __init__(self, message: str, *, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class HubBusy(HubUnavailable):
+    """Too much waits there, or too much of this key's is unfinished: later there is room."""
 
 
 class StrangeAnswer(HubError):

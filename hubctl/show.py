@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hubctl.client import APPEAR_SECONDS, HubClient
-from hubctl.errors import HubError
+from hubctl.errors import HubBusy, HubError
 from hubctl.live import job_display
 from hubctl.words import clean, duration, moment
 from shared.api import Accepted, JobPage, JobView
@@ -70,6 +70,11 @@ def result(job: JobView, transcript: str | None, console: Console) -> None:
 def accepted(answer: Accepted, console: Console) -> None:
     """A job that was just taken on."""
     console.print(Text(f"{answer.job_id} is {answer.state.value} ({clean(answer.reason)})"), soft_wrap=True)
+
+
+def busy(why: HubBusy, console: Console) -> None:
+    """Waiting for room, once for each refusal."""
+    console.print(Text(f"{clean(why.message)}; asking again in {duration(why.retry_after)}"), soft_wrap=True)
 
 
 def listing(page: JobPage, console: Console) -> None:

@@ -11,12 +11,14 @@ from pydantic import BaseModel
 
 from hubctl.answers import problem_of, reason, refusal
 from hubctl.clock import Clock
-from hubctl.errors import BadUsage, DownloadFailed, HubUnavailable
+from hubctl.errors import BadUsage, DownloadFailed, HubBusy, HubUnavailable
 
 Answer = TypeVar("Answer")
 
 #: Pauses between the tries of a call that is safe to repeat, in seconds.
 _PAUSES: Final = (0.5, 1.5)
+#: At least so long between two questions for room, in seconds.
+_BUSY_PAUSE: Final = 1.0
 #: Never through a proxy: the local cloud.
 _LOOPBACK: Final[Mapping[str, None]] = {"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None}
 
@@ -92,14 +94,25 @@ class Transport:
         except (httpx.RequestError, httpx.InvalidURL) as cause:
             raise DownloadFailed(f"the download of {name} was interrupted: {reason(cause)}") from cause
 
-    def repeat(self, call: Callable[[], Answer]) -> Answer:
-        """Make a call that is safe to repeat, up to three times while the hub is not available."""
-        for pause in _PAUSES:
+    def repeat(self, call: Callable[[], Answer], *, on_busy: Callable[[HubBusy], None] | None = None) -> Answer:
+        """Make a call that is safe to repeat, up to three times while the hub is not available.
+
+        A hub without room is asked again when it says, without end, where `on_busy` is told; else HubBusy is raised.
+        """
+        pauses = iter(_PAUSES)
+        while True:
             try:
                 return call()
+            except HubBusy as busy:
+                if on_busy is None:
+                    raise
+                on_busy(busy)
+                self.clock.sleep(max(_BUSY_PAUSE, busy.retry_after))
             except HubUnavailable as error:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise
                 self.clock.sleep(max(pause, error.retry_after))
-        return call()
 
     def _request(
         self,

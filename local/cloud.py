@@ -33,6 +33,7 @@ from local.scheduler import Scheduler
 from local.tasks import CloudTasks
 from monitoring.log_metrics import log_metrics
 from shared import settings
+from shared.backlog import query, work_query
 from shared.resources import Resources, declared
 from shared.routing import Destination
 from shared.services import Services, build
@@ -182,7 +183,11 @@ def _job(name: str, resources: Resources, profile: Profile, env: dict[str, str])
 
 
 def _serve_metrics(endpoints: Endpoints, services: Services, stack: ExitStack) -> None:
-    server = metrics.server(endpoints.metrics, partial(metrics.backlog, services.store, Destination.GPU))
+    answers = {
+        query(*services.settings.gpu_lanes): partial(metrics.backlog, services.store, Destination.GPU),
+        work_query(services.settings): partial(metrics.backlog, services.store),
+    }
+    server = metrics.server(endpoints.metrics, answers)
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)
     thread.start()
 

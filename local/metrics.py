@@ -3,8 +3,8 @@
 The Pub/Sub emulator exports no metrics. "Undelivered messages" are those sent and not acknowledged, and a message
 is acknowledged when its job is terminal: so the open jobs of a destination are the backlog of its subscription.
 
-`server` answers the one query that routing asks, without a Prometheus; `platform_samples` is what a Prometheus is
-given (local.monitoring). Not there: requests to functions, push subscriptions, pods, GPUs.
+`server` answers the queries that routing and admission ask, without a Prometheus; `platform_samples` is what a
+Prometheus is given (local.monitoring). Not there: requests to functions, push subscriptions, pods, GPUs.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
@@ -21,19 +21,28 @@ from urllib.parse import parse_qs, urlsplit
 from local.exposition import Sample
 from local.jobs import CloudRunJobs
 from local.tasks import CloudTasks
+from shared.lanes import Priority
 from shared.routing import Destination
 from shared.services import Services
 from shared.store import JobStore
 
-#: Whose backlog the open jobs of a destination are.
-_SUBSCRIPTIONS: Final = {Destination.GPU: "gpu-work", Destination.GKE: "gpu-gke-work"}
+#: Whose backlog the open jobs of a destination and priority are.
+_SUBSCRIPTIONS: Final = {
+    (Destination.GPU, Priority.HIGH): "gpu-work-high",
+    (Destination.GPU, Priority.NORMAL): "gpu-work",
+    (Destination.GKE, Priority.HIGH): "gpu-gke-work-high",
+    (Destination.GKE, Priority.NORMAL): "gpu-gke-work",
+}
+_Lane = tuple[Destination | None, Priority]
 
 
-def backlog(store: JobStore, destination: Destination) -> int:
-    """Open jobs bound for `destination`."""
-    snapshots = (store.get(job_id) for job_id in store.open_jobs())
+def backlog(store: JobStore, *destinations: Destination) -> int:
+    """Open jobs bound for these destinations, or for any."""
+    snapshots = (store.get(opened.job_id) for opened in store.open_jobs())
     return sum(
-        1 for seen in snapshots if seen and seen.job.destination is destination and not seen.job.state.is_terminal
+        1
+        for seen in snapshots
+        if seen and seen.job.destination in (destinations or Destination) and not seen.job.state.is_terminal
     )
 
 
@@ -52,11 +61,12 @@ def platform_samples(services: Services, tasks: CloudTasks, jobs: CloudRunJobs) 
 
 def _subscriptions(services: Services) -> Iterator[Sample]:
     now = services.now()
-    waiting: Counter[Destination | None] = Counter()
-    oldest: dict[Destination | None, datetime] = {}
-    for seen in map(services.store.get, services.store.open_jobs()):
+    waiting: Counter[_Lane] = Counter()
+    oldest: dict[_Lane, datetime] = {}
+    for opened in services.store.open_jobs():
+        seen = services.store.get(opened.job_id)
         if seen and not seen.job.state.is_terminal:
-            where, since = seen.job.destination, seen.job.queued_at
+            where, since = (seen.job.destination, seen.job.priority), seen.job.queued_at
             waiting[where] += 1
             oldest[where] = min(since, oldest.get(where, since))
     for where, name in _SUBSCRIPTIONS.items():
@@ -66,14 +76,14 @@ def _subscriptions(services: Services) -> Iterator[Sample]:
         yield Sample("pubsub_googleapis_com:subscription_oldest_unacked_message_age", max(0.0, age), labels)
 
 
-def server(port: int, gpu_backlog: Callable[[], int]) -> ThreadingHTTPServer:
-    """GET /api/v1/query (https://prometheus.io/docs/prometheus/latest/querying/api/), for gpu-work's backlog alone."""
+def server(port: int, answers: Mapping[str, Callable[[], int]]) -> ThreadingHTTPServer:
+    """GET /api/v1/query (https://prometheus.io/docs/prometheus/latest/querying/api/), for these queries alone."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             query = parse_qs(urlsplit(self.path).query).get("query", [""])[0]
-            known = 'subscription_id="gpu-work"' in query
-            result = [{"metric": {}, "value": [time.time(), str(gpu_backlog())]}] if known else []
+            known = answers.get(query)
+            result = [{"metric": {}, "value": [time.time(), str(known())]}] if known else []
             body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from local.assets import WEIGHTS
+from shared.lanes import CPU_QUEUES
 from shared.resources import Queue, Resources, Subscription
 
 PROJECT: Final = "local-hub"
@@ -66,7 +67,7 @@ class Profile:
         return declared.model_copy(update={"ack_deadline": self.ack_deadline, "retry_min": 1, "retry_max": 5})
 
     def _queue(self, name: str, declared: Queue) -> Queue:
-        concurrent = self.cpu_concurrency if name == "cpu-tasks" else declared.concurrent_dispatches
+        concurrent = self.cpu_concurrency if name in CPU_QUEUES.values() else declared.concurrent_dispatches
         return declared.model_copy(update={"concurrent_dispatches": concurrent, "min_backoff": 1.0, "max_backoff": 5.0})
 
 
@@ -114,6 +115,8 @@ def environment(profile: Profile, endpoints: Endpoints) -> dict[str, str]:
         "ACK_DEADLINE_SECONDS": str(profile.ack_deadline),
         "SLOT_SECONDS": str(profile.slot),
         "SLOT_START_SECONDS": str(profile.slot_start),
+        # The emulator is near, and what is in no filter's way is here at once.
+        "HIGH_PULL_SECONDS": "0.2",
         "IDLE_SECONDS": str(profile.idle),
         # The small model is quicker than what a deployment assumes.
         "ASSUMED_REAL_TIME_FACTOR": "0.1",

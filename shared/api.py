@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 from shared.classify import FileFacts
 from shared.costs import Cost, cost_of
 from shared.job import Failure, Job, Progress, State, WebhookTry
+from shared.lanes import Priority
 from shared.operations import BY_NAME, Operation, OperationName, each_once
 from shared.prices import Tariff
 from shared.routing import Destination
@@ -40,6 +41,8 @@ class _Asked(_Body):
         dict[Annotated[str, _Line], Annotated[str, _Line]],
         Field(max_length=32, json_schema_extra={"additionalProperties": False}),
     ] = {}
+    #: `high` goes past all that waits with `normal`.
+    priority: Priority = Priority.NORMAL
 
 
 #: JSON's arrays may arrive as lists, which a strict tuple would refuse.
@@ -126,6 +129,7 @@ class JobView(_Answer):
     generation: int | None
     file: FileFacts
     operations: tuple[Operation, ...]
+    priority: Priority
     destination: Destination | None
     reason: str
     submission: int
@@ -192,6 +196,7 @@ def view(job: Job, base: str, tariff: Tariff) -> JobView:
         generation=job.source.generation,
         file=job.file,
         operations=job.operations,
+        priority=job.priority,
         destination=job.destination,
         reason=job.reason,
         submission=job.submission,

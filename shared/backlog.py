@@ -1,4 +1,4 @@
-"""How many GPU messages wait, from a Prometheus-compatible query API (Cloud Monitoring's, or a local one).
+"""How many jobs wait, from a Prometheus-compatible query API (Cloud Monitoring's, or a local one).
 
 https://cloud.google.com/stackdriver/docs/managed-prometheus/query-api-ui#ui-http
 """
@@ -6,6 +6,7 @@ https://cloud.google.com/stackdriver/docs/managed-prometheus/query-api-ui#ui-htt
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from typing import Final, Protocol
 
 import google.auth
@@ -13,7 +14,9 @@ import google.auth.transport.requests
 import requests
 from google.auth.exceptions import GoogleAuthError
 
+from shared.lanes import CPU_QUEUES
 from shared.recent import Recent
+from shared.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -21,14 +24,25 @@ _TIMEOUT_SECONDS: Final = 0.3
 _AGE_SECONDS: Final = 15.0
 
 
-def query(subscription: str) -> str:
-    """PromQL for what waits in a subscription or is being worked on."""
-    return f'sum(pubsub_googleapis_com:subscription_num_undelivered_messages{{subscription_id="{subscription}"}})'
+def query(*subscriptions: str) -> str:
+    """PromQL for what waits in these subscriptions or is being worked on."""
+    return f"sum({_undelivered(subscriptions)})"
+
+
+def work_query(settings: Settings) -> str:
+    """The same for all routes: what is pulled, and the tasks of the CPU's queues. A missing series adds nothing."""
+    depth = f'cloudtasks_googleapis_com:queue_depth{{queue_id=~"{"|".join(CPU_QUEUES.values())}"}}'
+    return f"sum({_undelivered((*settings.gpu_lanes, *settings.gke_lanes))} or {depth})"
+
+
+def _undelivered(subscriptions: Iterable[str]) -> str:
+    names = "|".join(subscriptions)
+    return f'pubsub_googleapis_com:subscription_num_undelivered_messages{{subscription_id=~"{names}"}}'
 
 
 class Backlog(Protocol):
     def waiting(self) -> int | None:
-        """Messages for the GPU Job, undelivered or unacknowledged; None when that is not known."""
+        """Jobs that wait or are being worked on; None when that is not known."""
 
 
 class UnknownBacklog:
@@ -39,8 +53,8 @@ class UnknownBacklog:
 class PrometheusBacklog:
     """Cached for some seconds, also when the answer is "unknown": a slow metrics service slows nobody down."""
 
-    def __init__(self, url: str, subscription: str) -> None:
-        self._query = query(subscription)
+    def __init__(self, url: str, query: str) -> None:
+        self._query = query
         self._url = f"{url.rstrip('/')}/api/v1/query"
         self._session = _session(url)
         self._recent: Recent[int | None] = Recent(self._ask, at_first=None, seconds=_AGE_SECONDS)

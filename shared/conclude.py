@@ -18,11 +18,11 @@ def conclude(job: Job, services: Services) -> None:
     if job.webhook_url:
         enqueue_webhook(job, 1, None, services)
     store = services.store
-    store.mark_closed(job.job_id)
+    store.mark_closed(job.job_id, job.caller)
     seen = store.get(job.job_id)
     if seen is not None and not seen.job.state.is_terminal:
         # Redriven meanwhile: the marker that went was the new submission's.
-        store.mark_open(job.job_id)
+        store.mark_open(job.job_id, job.caller)
 
 
 def enqueue_webhook(job: Job, number: int, at: datetime | None, services: Services) -> None:

@@ -5,6 +5,7 @@ JobError                       .code: stable, goes into the record, the logs and
 │  ├─ Unavailable              a service is down, slow or says 429/5xx
 │  ├─ Misconfigured            a resource or a permission is missing: an operator mends it, then a redrive helps
 │  ├─ RateLimited              one object written more than once a second
+│  ├─ Overloaded               too much waits, or too much of one caller's: later there is room
 │  └─ ResourceExhausted        no memory, disk or GPU memory left on this machine
 └─ PermanentError              another try cannot help
    ├─ InvalidRequest           a field is missing, wrong or not allowed
@@ -52,6 +53,8 @@ class RetryableError(JobError):
 
     code = "unavailable"
     status = 503
+    #: When to come again.
+    retry_after_seconds: ClassVar[int] = 5
 
 
 class Unavailable(RetryableError):
@@ -70,6 +73,14 @@ class RateLimited(RetryableError):
 
     code = "rate_limited"
     status = 429
+
+
+class Overloaded(RetryableError):
+    """The hub has enough to do, or enough for this caller; nothing is wrong with the request."""
+
+    code = "backlog_full"
+    status = 429
+    retry_after_seconds = 30
 
 
 class ResourceExhausted(RetryableError):

@@ -15,6 +15,7 @@ from typing import Any, Final, Self
 from pydantic import BaseModel, ConfigDict, field_serializer
 
 from shared.classify import FileFacts
+from shared.lanes import Priority
 from shared.machines import Machine, Place
 from shared.operations import Operation
 from shared.routing import Destination
@@ -133,6 +134,7 @@ class Job(_Frozen):
     webhook_url: str | None = None
     traceparent: str | None = None
 
+    priority: Priority = Priority.NORMAL
     destination: Destination | None
     reason: str
 

@@ -23,7 +23,7 @@ def problem(error: JobError, *, headers: Mapping[str, str] | None = None) -> fla
     )
     response = flask.Response(body.model_dump_json() + "\n", error.status, content_type="application/problem+json")
     if isinstance(error, RetryableError):
-        response.headers["Retry-After"] = "5"
+        response.headers["Retry-After"] = str(error.retry_after_seconds)
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = ", ".join(error.allowed)
     response.headers.update(headers or {})

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.lanes import Priority
 from shared.routing import filter_text
 
 _FILE: Final = Path(__file__).with_name("resources.toml")
@@ -29,6 +30,8 @@ class Subscription(_Declared):
     push_to: str | None = None
     push_path: str = "/"
     filter: Literal["gpu-file-types"] | None = None
+    #: The one lane it gets, where it has a filter; both when left out.
+    priority: Priority | None = None
     ack_deadline: Annotated[int, Field(ge=10, le=600)]
     retry_min: Annotated[int, Field(ge=0, le=600)]
     retry_max: Annotated[int, Field(ge=0, le=600)]
@@ -37,7 +40,7 @@ class Subscription(_Declared):
 
     def filter_for(self, gpu_file_types: frozenset[str]) -> str:
         """The filter's text; empty when everything passes."""
-        return filter_text(gpu_file_types) if self.filter else ""
+        return filter_text(gpu_file_types, self.priority) if self.filter else ""
 
 
 class Queue(_Declared):

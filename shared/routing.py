@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from shared.classify import FileFacts
 from shared.errors import Fault, InvalidRequest, UnsupportedMedia
+from shared.lanes import Priority, filter_term
 from shared.operations import Operation, wants_gpu
 
 #: What the header X-Destination may ask for.
@@ -80,8 +81,8 @@ def route(
     return Route(Destination.GPU, f"gpu: {work} on {facts.file_type}")
 
 
-def filter_text(gpu_file_types: Iterable[str]) -> str:
-    """The Pub/Sub filter that passes exactly these values of the attribute `fileType`.
+def filter_text(gpu_file_types: Iterable[str], priority: Priority | None = None) -> str:
+    """The Pub/Sub filter that passes exactly these values of the attribute `fileType`, of one lane or of both.
 
     Raises ValueError for an empty set (an empty filter would pass everything), a value that is no file type, and a
     text longer than Pub/Sub's 256 bytes.
@@ -92,6 +93,8 @@ def filter_text(gpu_file_types: Iterable[str]) -> str:
     if strange := [name for name in file_types if not re.fullmatch(r"[a-z0-9]+", name)]:
         raise ValueError(f"not a file type (lower case letters and digits): {', '.join(map(repr, strange))}")
     text = " OR ".join(f'attributes.fileType = "{name}"' for name in file_types)
+    if priority is not None:
+        text = f"({text}) AND {filter_term(priority)}"
     if len(text) > _MAX_FILTER_BYTES:
         raise ValueError(f"the filter for {len(file_types)} file types has {len(text)} bytes, Pub/Sub allows 256")
     return text

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from shared.backlog import Backlog, PrometheusBacklog, UnknownBacklog
+from shared.backlog import Backlog, PrometheusBacklog, UnknownBacklog, query, work_query
 from shared.callers import AnyCaller, Callers, OidcCallers
 from shared.executions import CloudRunExecutions, Executions
 from shared.fetch import FetchPolicy, GuardedClient
@@ -33,7 +33,10 @@ class Services:
     topics: Topics
     queues: Queues
     executions: Executions
+    #: Of the GPU Job, which routing goes by.
     backlog: Backlog
+    #: Of all routes together, which admission goes by.
+    work_backlog: Backlog
     callers: Callers
     http: GuardedClient
     #: For writes that need not wait for each other.
@@ -63,16 +66,17 @@ def build(settings: Settings) -> Services:
             emulator=settings.tasks_emulator_host,
         ),
         executions=CloudRunExecutions(settings.project, emulator=settings.run_emulator_host),
-        backlog=(
-            PrometheusBacklog(settings.promql_url, settings.gpu_subscription)
-            if settings.promql_url
-            else UnknownBacklog()
-        ),
+        backlog=_backlog(settings, query(*settings.gpu_lanes)),
+        work_backlog=_backlog(settings, work_query(settings)),
         callers=AnyCaller() if settings.local_cloud else OidcCallers(settings.invoker_accounts, settings.audiences),
         http=GuardedClient(
             FetchPolicy(allow_loopback=settings.local_cloud, max_bytes=settings.max_source_bytes, timeout_seconds=600)
         ),
     )
+
+
+def _backlog(settings: Settings, query: str) -> Backlog:
+    return PrometheusBacklog(settings.promql_url, query) if settings.promql_url else UnknownBacklog()
 
 
 _current: list[Services] = []

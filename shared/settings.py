@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -11,26 +10,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from shared.api_keys import ApiKey, parse_keys
+
 
 def _comma_list(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
-def _json(value: Any) -> Any:
-    return json.loads(value) if isinstance(value, str) else value
-
-
 Names = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
 Seconds = Annotated[float, Field(gt=0)]
-
-
-class ApiKey(BaseModel):
-    """One caller of the API. `sees` is "own" (its own jobs) or "all" (operators: uploads' jobs, too)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
-    key: SecretStr
-    sees: Literal["own", "all"] = "own"
 
 
 class Settings(BaseModel):
@@ -58,12 +46,17 @@ class Settings(BaseModel):
     #: What GPU workers pull, as a Job and as pods. A filter cannot be changed: other file types mean other names.
     gpu_subscription: str = "gpu-work"
     gke_subscription: str = "gpu-gke-work"
+    #: The same for jobs of high priority, which are taken first.
+    gpu_high_subscription: str = "gpu-work-high"
+    gke_high_subscription: str = "gpu-gke-work-high"
 
     # Routing.
     gpu_file_types: Names = ("mp4", "mov", "wav")
     enable_gke_route: bool = False
     max_gpu_executions: Annotated[int, Field(ge=1, le=100)] = 2
     gpu_backlog_limit: Annotated[int, Field(ge=1)] = 100
+    #: From so many waiting jobs on, of all routes, `ingest` takes no new one.
+    max_backlog: Annotated[int, Field(ge=1)] = 10_000
     #: Base of a Prometheus-compatible query API that knows the backlog; unknown means "not busy".
     promql_url: str | None = None
 
@@ -78,6 +71,9 @@ class Settings(BaseModel):
     slot_start_seconds: Seconds = 240
     #: A drainer leaves after so long without work; longer than the longest redelivery backoff.
     idle_seconds: Seconds = 75
+    #: A worker waits so long for a job of high priority before it takes another: as long as a message that is there
+    #: may take to come.
+    high_pull_seconds: Seconds = 1
     #: What the sweep looks at must be at least so old.
     grace_seconds: Seconds = 120
     task_timeout_seconds: Seconds = 900
@@ -110,7 +106,7 @@ class Settings(BaseModel):
     require_gpu: bool = False
 
     # Who may call, and whom we call.
-    api_keys: Annotated[tuple[ApiKey, ...], BeforeValidator(_json)] = ()
+    api_keys: Annotated[tuple[ApiKey, ...], BeforeValidator(parse_keys)] = ()
     #: Service accounts whose OIDC tokens pushes, tasks and the scheduler carry.
     invoker_accounts: Names = ()
     #: What those tokens are made out to: the functions' own URLs, without a path.
@@ -175,6 +171,16 @@ class Settings(BaseModel):
             yield "WEBHOOK_SECRET", "webhooks would leave unsigned"
         if self.k_service == "ingest" and not self.api_keys:
             yield "API_KEYS", "nobody could ever call"
+
+    @property
+    def gpu_lanes(self) -> tuple[str, str]:
+        """What the GPU Job pulls, the high lane first."""
+        return self.gpu_high_subscription, self.gpu_subscription
+
+    @property
+    def gke_lanes(self) -> tuple[str, str]:
+        """What the pods pull, the high lane first."""
+        return self.gke_high_subscription, self.gke_subscription
 
     @property
     def readable_buckets(self) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """The jobs' records, markers and index, as objects in the state bucket.
 
 jobs/<job_id>.json                the record
-open/<job_id>                     a marker for the sweep: written before the record, removed when all is done
+open/<caller>/<job_id>            a marker for the sweep: written before the record, removed when all is done
 index/<inverted time>-<job_id>    written once, so that "newest first" is a listing
 dead-letters/<date>/<id>.json     the letters
 """
@@ -47,6 +47,15 @@ class Snapshot:
     def is_waiting(self, lease_seconds: float) -> bool:
         """Queued, or running under an expired lease."""
         return not self.job.state.is_terminal and not self.has_live_lease(lease_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenJob:
+    """As its marker names it."""
+
+    job_id: str
+    #: Who submitted it: an API key's name, or "upload".
+    caller: str
 
 
 class JobStore:
@@ -100,20 +109,25 @@ class JobStore:
             self._bucket, _record(job.job_id), job.model_dump_json().encode(), if_generation=if_generation
         )
 
-    def mark_open(self, job_id: str) -> None:
-        self._objects.write(self._bucket, f"open/{job_id}", b"", if_generation=0)
+    def mark_open(self, job_id: str, caller: str) -> None:
+        self._objects.write(self._bucket, _marker(job_id, caller), b"", if_generation=0)
 
-    def mark_closed(self, job_id: str) -> None:
-        self._objects.delete(self._bucket, f"open/{job_id}")
+    def mark_closed(self, job_id: str, caller: str) -> None:
+        self._objects.delete(self._bucket, _marker(job_id, caller))
 
-    def marker_age_seconds(self, job_id: str) -> float:
+    def marker_age_seconds(self, job_id: str, caller: str) -> float:
         """0 when there is no marker."""
-        stored = self._objects.read(self._bucket, f"open/{job_id}")
+        stored = self._objects.read(self._bucket, _marker(job_id, caller))
         return stored.age_seconds if stored else 0.0
 
-    def open_jobs(self) -> Iterator[str]:
+    def open_jobs(self) -> Iterator[OpenJob]:
         for name in self._objects.list(self._bucket, prefix="open/"):
-            yield name.removeprefix("open/")
+            caller, _, job_id = name.removeprefix("open/").rpartition("/")
+            yield OpenJob(job_id, caller)
+
+    def count_open(self, caller: str, *, limit: int) -> int:
+        """How many open jobs the caller has, counted up to `limit`: one listing, however many others there are."""
+        return sum(1 for _ in self._objects.list(self._bucket, prefix=f"open/{caller}/", limit=limit))
 
     def add_to_index(self, job: Job) -> None:
         self._objects.write(self._bucket, f"index/{index_key(job)}", b"", if_generation=0)
@@ -138,6 +152,10 @@ def index_key(job: Job) -> str:
 
 def job_id_of(index_key: str) -> str:
     return index_key.partition("-")[2]
+
+
+def _marker(job_id: str, caller: str) -> str:
+    return f"open/{caller}/{job_id}"
 
 
 def _record(job_id: str) -> str:

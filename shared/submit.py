@@ -15,6 +15,7 @@ from shared.conclude import conclude
 from shared.errors import IdempotencyMismatch, PermanentError, Unavailable
 from shared.events import JobMessage
 from shared.job import Failure, Job, Source, State, hash_text, job_id_for, request_hash
+from shared.lanes import ATTRIBUTE, CPU_QUEUES, Priority
 from shared.operations import Operation, Probe, Thumbnails, Transcribe
 from shared.queues import Task
 from shared.resources import declared
@@ -46,6 +47,7 @@ class JobRequest:
     id: str | None = None
     labels: Mapping[str, str] | None = None
     wish: Literal["cloud-run", "gke"] | None = None
+    priority: Priority = Priority.NORMAL
     traceparent: str | None = None
 
 
@@ -111,11 +113,12 @@ def send(job: Job, services: Services, *, task_suffix: str = "") -> bool:
             body=message.encode(idempotency_key=job.key_hash),
             deadline_seconds=_CPU_DEADLINE_SECONDS,
         )
-        return services.queues.enqueue(job.destination.value, task)
+        return services.queues.enqueue(CPU_QUEUES[job.priority], task)
     attributes = {
         "jobId": job.job_id,
         "submission": str(job.submission),
         "fileType": job.file.file_type,
+        ATTRIBUTE: job.priority.value,
         "idempotencyKey": job.key_hash,
         "traceparent": job.traceparent or "",
     }
@@ -142,6 +145,7 @@ def _job(
         explicit=request.operations is not None,
         webhook_url=request.webhook_url,
         traceparent=request.traceparent,
+        priority=request.priority,
         destination=destination,
         reason=reason,
         warnings=request.file.warnings,
@@ -153,7 +157,7 @@ def _job(
 def _enter(job: Job, services: Services) -> Submitted:
     # Neither write waits for the other: nothing is accepted before both are there, and a caller who is cut off
     # comes again with the same key.
-    marking = services.side_by_side.submit(services.store.mark_open, job.job_id)
+    marking = services.side_by_side.submit(services.store.mark_open, job.job_id, job.caller)
     try:
         is_new = services.store.create(job)
     finally:
@@ -178,7 +182,7 @@ def _again(job: Job, sent_hash: str, services: Services) -> Submitted:
         raise IdempotencyMismatch("this Idempotency-Key was used before, with another request")
     # Whoever was first may have died after any of these steps.
     if not job.state.is_terminal:
-        services.store.mark_open(job.job_id)
+        services.store.mark_open(job.job_id, job.caller)
     _announce(job, services)
     _log.info("job repeated", extra={"event": "job.repeated", "job_id": job.job_id, "state": job.state})
     return Submitted(job, is_new=False)

@@ -11,7 +11,7 @@ from shared.errors import JobError
 from shared.job import WORKER_LOST, Job, State
 from shared.routing import Destination
 from shared.services import Services
-from shared.store import Snapshot
+from shared.store import OpenJob, Snapshot
 from shared.submit import send
 
 _log = logging.getLogger(__name__)
@@ -30,35 +30,38 @@ class Mended(StrEnum):
 
 def sweep(services: Services) -> Counter[str]:
     """Look at every open job once; answers how many of each kind were mended."""
-    counts: Counter[str] = Counter(services.side_by_side.map(lambda job_id: _mend(job_id, services), _open(services)))
+    counts: Counter[str] = Counter(services.side_by_side.map(lambda opened: _mend(opened, services), _open(services)))
     counts["slots"] = services.slots.sweep()
     _log.info("swept", extra={"event": "sweep.done", **{f"swept_{kind}": number for kind, number in counts.items()}})
     return counts
 
 
-def _open(services: Services) -> list[str]:
+def _open(services: Services) -> list[OpenJob]:
     return list(services.store.open_jobs())
 
 
-def _mend(job_id: str, services: Services) -> Mended:
+def _mend(opened: OpenJob, services: Services) -> Mended:
     try:
-        return _mend_one(job_id, services)
+        return _mend_one(opened, services)
     except JobError as error:
         # The next sweep tries again.
-        _log.warning("sweep failed", extra={"event": "sweep.failed", "job_id": job_id, "error": error.reason_code})
+        _log.warning(
+            "sweep failed", extra={"event": "sweep.failed", "job_id": opened.job_id, "error": error.reason_code}
+        )
         return Mended.FAILED
 
 
-def _mend_one(job_id: str, services: Services) -> Mended:
+def _mend_one(opened: OpenJob, services: Services) -> Mended:
     settings = services.settings
+    job_id, caller = opened.job_id, opened.caller
     seen = services.store.get(job_id)
     if seen is None:
-        if services.store.marker_age_seconds(job_id) < settings.grace_seconds:
+        if services.store.marker_age_seconds(job_id, caller) < settings.grace_seconds:
             return Mended.NOTHING
-        services.store.mark_closed(job_id)
+        services.store.mark_closed(job_id, caller)
         if services.store.get(job_id) is not None:
             # Made just now, under this old marker: its caller came again with the same key.
-            services.store.mark_open(job_id)
+            services.store.mark_open(job_id, caller)
         return Mended.MARKER
     if seen.age_seconds < settings.grace_seconds:
         return Mended.NOTHING

@@ -7,9 +7,9 @@ from typing import Final
 import flask
 
 from functions.api.keys import own_job
+from shared.api_keys import ApiKey
 from shared.errors import NotFound
 from shared.services import Services
-from shared.settings import ApiKey
 
 _URL_SECONDS: Final = 900
 

@@ -13,14 +13,16 @@ from functions.api import bodies, sources
 from functions.api.answers import answer
 from functions.api.keys import own_job
 from functions.api.waiting import preferred_seconds, wait_for_end
+from shared.admission import admit
 from shared.api import Accepted, JobBody, operations_of, status_url, view
+from shared.api_keys import ApiKey
 from shared.conclude import conclude
 from shared.costs import log_fields
 from shared.errors import Conflict, Fault, NotFound
 from shared.events import traceparent
 from shared.job import TRANSITIONS, Job, State
+from shared.lanes import Priority
 from shared.services import Services
-from shared.settings import ApiKey
 from shared.store import Snapshot
 from shared.submit import JobRequest, Submitted, repeated, send, submit
 
@@ -38,11 +40,14 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
     if wish == "gke" and not everything.settings.enable_gke_route:
         faults.append(Fault("X-Destination", "gke is not enabled here"))
     body = bodies.read(request, JobBody, faults, lambda body: sources.faults(body, everything))
-    sent = {**body.model_dump(mode="json"), "X-Destination": wish}
+    # As a revision without lanes knew it, where there is no difference: the same request is the same job beside one.
+    lane = {"priority"} if body.priority is Priority.NORMAL else set()
+    sent = {**body.model_dump(mode="json", exclude=lane), "X-Destination": wish}
     # NUL cannot be in a key's name, so no caller's key can be made to equal another's.
     whole_key = f"{key.name}\0{idempotency_key}" if idempotency_key else f"{key.name}\0random\0{secrets.token_hex(16)}"
     submitted = repeated(whole_key, sent, everything) if idempotency_key else None
     if submitted is None:
+        admit(key, everything)
         found = sources.inspect(body.source, everything)
         submitted = submit(
             JobRequest(
@@ -55,6 +60,7 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
                 webhook_url=body.webhook_url,
                 id=body.id,
                 labels=body.labels,
+                priority=body.priority,
                 wish=cast(Literal["cloud-run", "gke"] | None, wish),
                 traceparent=traceparent(request.headers.get("traceparent")),
             ),
@@ -123,12 +129,13 @@ def redrive(request: flask.Request, everything: Services, key: ApiKey, job_id: s
             raise Conflict("the upload was refused; upload it again once it is put right")
         return seen.job.redriven(everything.now())
 
-    change(own_job(job_id, key, everything))
+    mine = own_job(job_id, key, everything)
+    change(mine)
     # The marker first, as ever: a crash from here on is the sweep's to mend.
-    everything.store.mark_open(job_id)
+    everything.store.mark_open(job_id, mine.job.caller)
     job = _change(job_id, key, everything, change)
     # And again: whoever concluded the old submission meanwhile may have taken it away.
-    everything.store.mark_open(job_id)
+    everything.store.mark_open(job_id, mine.job.caller)
     if not send(job, everything):
         # The queue remembers this submission's task, whatever became of it.
         send(job, everything, task_suffix=f"-redriven-{secrets.token_hex(4)}")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hmac
 from collections.abc import Sequence
 
+from shared.api_keys import ApiKey
 from shared.errors import NotFound, Unauthorized
 from shared.job import Job
 from shared.services import Services
-from shared.settings import ApiKey
 from shared.store import Snapshot
 
 

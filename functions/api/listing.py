@@ -11,10 +11,10 @@ from functions.api import bodies
 from functions.api.answers import answer
 from functions.api.keys import may_see
 from shared.api import JobPage, view
+from shared.api_keys import ApiKey
 from shared.errors import Fault
 from shared.job import Job, State
 from shared.services import Services
-from shared.settings import ApiKey
 from shared.store import job_id_of
 
 #: Records one call reads at most; a page may come back short, with a token to go on.

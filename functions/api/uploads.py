@@ -12,12 +12,14 @@ import flask
 from functions.api import bodies, sources
 from functions.api.answers import answer
 from functions.on_upload import ticket_key
+from shared.admission import admit
 from shared.api import UploadBody, UploadTicket, operations_of, status_url
+from shared.api_keys import ApiKey
 from shared.errors import Fault
 from shared.events import traceparent
 from shared.job import job_id_for
+from shared.lanes import Priority
 from shared.services import Services
-from shared.settings import ApiKey
 
 #: Storage takes 8 KiB of custom metadata with an object (https://cloud.google.com/storage/quotas#objects); the rest
 #: is for what we add ourselves.
@@ -26,6 +28,7 @@ _MAX_METADATA_BYTES: Final = 7 * 1024
 
 def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.Response:
     body = bodies.read(request, UploadBody, (), lambda body: _faults(body, everything))
+    admit(key, everything)
     settings = everything.settings
     ticket = secrets.token_hex(16)
     name = f"tickets/{ticket}/{body.filename}"
@@ -58,6 +61,7 @@ def _metadata(body: UploadBody) -> dict[str, str]:
         "id": body.id,
         "labels": json.dumps(body.labels) if body.labels else None,
         "operations": json.dumps(operations) if operations else None,
+        "priority": body.priority if body.priority is Priority.HIGH else None,
     }
     return {field: value for field, value in asked.items() if value}
 

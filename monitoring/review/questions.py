@@ -108,7 +108,7 @@ PANELS: Final = (
                 Key.QUEUES,
                 "{}",
                 "max by (queue_id) (max_over_time("
-                'cloudtasks_googleapis_com:queue_depth{queue_id=~"cpu-tasks|webhooks"}[1h]))',
+                'cloudtasks_googleapis_com:queue_depth{queue_id=~"cpu-tasks|cpu-tasks-high|webhooks"}[1h]))',
                 "peak",
                 by="queue_id",
             ),

@@ -52,8 +52,9 @@ def test_functions_hear_of_the_end_before_pods_go() -> None:
 
 def test_what_is_left_for_the_pods_goes_to_the_gpu_job() -> None:
     plan = gke.down(target(), Live({"clusters": (CLUSTER,)}))
-    (drain,) = [each for phase in plan for each in phase.commands if "jobs execute" in each.title]
-    assert "--update-env-vars=GPU_SUBSCRIPTION=gpu-gke-work" in drain.arguments
+    drains = [each for phase in plan for each in phase.commands if "jobs execute" in each.title]
+    assert [str(each.arguments).count("GPU_SUBSCRIPTION=gpu-gke-work") for each in drains] == [1, 1]
+    assert "--update-env-vars=GPU_SUBSCRIPTION=gpu-gke-work-high" in drains[1].arguments
 
 
 def test_functions_pinned_by_a_promotion_hear_of_it_too() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,6 @@ from deploy.access import Grant, Resource
 from deploy.live import Live
 from deploy.promql import Sample
 from deploy.situation import situation, superseded
-from shared.routing import filter_text
 from tests.deploy.projects import on_trial, promoted, subscription, target, variables, with_settings, with_subscriptions
 
 BEFORE, AFTER = frozenset({"mp4", "mov", "wav"}), frozenset({"mp4", "mov", "wav", "mkv"})
@@ -21,8 +21,14 @@ CHANGED = target(settings={"GPU_FILE_TYPES": "mp4,mov,wav,mkv"})
 
 def known(**filters: frozenset[str]) -> Live:
     """Subscriptions by their names, `_` for `-`."""
-    found = [subscription(name.replace("_", "-"), filter=filter_text(types)) for name, types in filters.items()]
+    found = [present(name.replace("_", "-"), types) for name, types in filters.items()]
     return with_subscriptions(on_trial(target()), *found)
+
+
+def present(name: str, types: frozenset[str]) -> dict[str, Any]:
+    """One of a declared name, or of that and a digest, as its lane's filter was for these types."""
+    declared = target().resources.subscriptions[re.sub("-[0-9a-f]{6}$", "", name)]
+    return subscription(name, filter=declared.filter_for(types))
 
 
 def titles(live: Live, wanted: Any = CHANGED) -> list[str]:
@@ -98,8 +104,8 @@ def deleted(live: Live) -> set[str]:
 
 
 def test_cleanup_keeps_what_the_way_back_needs_with_its_doorbell() -> None:
-    left = [subscription(name, filter=filter_text(BEFORE)) for name in ("gpu-work", "gpu-sub", "gpu-gke-work")]
-    older = subscription("gpu-work-abcdef", filter=filter_text(frozenset({"avi"})))
+    left = [present(name, BEFORE) for name in ("gpu-work", "gpu-sub", "gpu-gke-work")]
+    older = present("gpu-work-abcdef", frozenset({"avi"}))
     live = with_subscriptions(promoted(target()), *left, older)
     before, now = {"GPU_FILE_TYPES": "mp4,mov,wav"}, {"GPU_FILE_TYPES": "mp4,mov,wav,mkv"}
     assert deleted(with_settings(live, {"v1": before, "v2": now})) == {"gpu-work-abcdef"}

@@ -45,7 +45,11 @@ class Driver:
     def ended(self, job_id: str, *, within_s: float = 90.0) -> Job:
         """The job once it is terminal and nothing is left to do for it."""
         job = self.until(job_id, lambda job: job.state.is_terminal, "a terminal state", within_s=within_s)
-        eventually(lambda: job_id not in set(self.cloud.services.store.open_jobs()), "its marker is gone", within_s=30)
+        eventually(
+            lambda: job_id not in {each.job_id for each in self.cloud.services.store.open_jobs()},
+            "its marker is gone",
+            within_s=30,
+        )
         return job
 
     def running(self, job_id: str, *, within_s: float = 60.0) -> Job:

@@ -76,7 +76,7 @@ def test_a_submit_that_died_before_its_message_is_mended_by_the_sweep(fragile: D
             "queued_at": services.now(),
         }
     )
-    store.mark_open(half.job_id)
+    store.mark_open(half.job_id, half.caller)
     assert store.create(half)
     job = fragile.ended(half.job_id)
     assert (job.state, job.attempts_counted) == ("succeeded", 1), job

@@ -78,6 +78,7 @@ class FakeServices(Services):
     queues: FakeQueues
     executions: FakeExecutions
     backlog: FakeBacklog
+    work_backlog: FakeBacklog
     clock: FakeClock
     faults: Faults
     side_by_side: ThreadPoolExecutor = field(default_factory=lambda: Inline(1))
@@ -107,6 +108,7 @@ def fake_services(
         queues=FakeQueues(clock, faults, declared().queues.keys()),
         executions=FakeExecutions(faults, frozenset({(made.gpu_job, made.gpu_region), (made.cpu_job, made.region)})),
         backlog=FakeBacklog(),
+        work_backlog=FakeBacklog(),
         callers=callers or AnyCaller(),
         http=http or _loopback_client(),
         side_by_side=side_by_side or Inline(1),

@@ -14,6 +14,7 @@ from shared.classify import FileFacts
 from shared.errors import JobError
 from shared.events import job_message
 from shared.job import Job, Source, State
+from shared.lanes import CPU_QUEUES
 from shared.machines import Machine, Startup
 from shared.operations import Probe, Transcribe
 from shared.pubsub import Delivery
@@ -31,6 +32,8 @@ PNG: Final = FileFacts(kind="image", file_type="png", content_type="image/png", 
 WEBHOOK: Final = "https://hooks.example.com/in?token=secret-hook"
 #: A beat in these tests is a matter of the test that is about beats.
 NO_BEATS: Final[dict[str, Any]] = {"progress_seconds": 3600.0}
+#: What workers pull, the high lanes first.
+PULLED: Final = ("gpu-work-high", "gpu-work", "gpu-gke-work-high", "gpu-gke-work")
 #: How far the clock moves between two rounds, in seconds.
 _ROUND_SECONDS: Final = 20.0
 
@@ -113,7 +116,7 @@ class World:
         raise AssertionError(f"never at rest: {self.services.faults.calls[-30:]}")
 
     def round(self) -> None:
-        for name in ("gpu-work", "gpu-gke-work"):
+        for name in PULLED:
             self._drain(self.services.topics.subscription(name), name)
         self._dispatch_tasks()
         for task in self.services.queues.on("webhooks"):
@@ -125,7 +128,7 @@ class World:
     @property
     def is_quiet(self) -> bool:
         services = self.services
-        subscriptions = map(services.topics.subscription, ("gpu-work", "gpu-gke-work"))
+        subscriptions = map(services.topics.subscription, PULLED)
         is_idle = not services.queues.waiting and not any(one.waiting for one in subscriptions)
         return is_idle and not services.objects.names("state", "open/")
 
@@ -157,7 +160,7 @@ class World:
     def _answer(self, delivery: Delivery, subscription: FakeSubscription, name: str) -> None:
         message = job_message(delivery.data)
         # Only a Cloud Run Job's task ends; a pod serves on.
-        ends_at = None if name == "gpu-gke-work" else float("inf")
+        ends_at = None if name.startswith("gpu-gke-work") else float("inf")
         match attempt(message.job_id, message.submission, self.worker(name, ends_at=ends_at)):
             case Verdict.OVER:
                 subscription.ack(delivery.ack_id)
@@ -165,12 +168,16 @@ class World:
                 subscription.nack(delivery.ack_id)
 
     def _dispatch_tasks(self) -> None:
-        for task in self.services.queues.on("cpu-tasks"):
+        for queue in CPU_QUEUES.values():
+            self._dispatch_queue(queue)
+
+    def _dispatch_queue(self, queue: str) -> None:
+        for task in self.services.queues.on(queue):
             with self.surviving():
                 message = job_message(task.body)
                 wait = self.services.clock.advance
                 if cpu_task.run(message, self.services, deadline_seconds=1800, wait=wait):
-                    self.services.queues.done("cpu-tasks", task)
+                    self.services.queues.done(queue, task)
 
     def _run_execution(self, execution: Execution) -> None:
         """The container of a CPU Job: another process, whose death its starter survives."""

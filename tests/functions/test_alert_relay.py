@@ -72,13 +72,13 @@ def objects() -> MemoryObjects:
 @contextmanager
 def serving(objects: MemoryObjects, **environment: str) -> Iterator[FlaskClient]:
     """The function's test client, with these settings besides the usual ones."""
-    unused: dict[str, Any] = dict.fromkeys(("store", "slots", "topics", "queues", "executions", "backlog"))
+    unused: Any = ["store", "slots", "topics", "queues", "executions", "backlog", "work_backlog"]
     services = Services(
         settings=parse({**ENVIRONMENT, **environment}),
         objects=objects,
         callers=PushIdentity(),
         http=GuardedClient(FetchPolicy(allow_loopback=True)),
-        **unused,
+        **dict.fromkeys(unused),
     )
     with use(services):
         app = functions_framework.create_app("alert_relay", str(ROOT / "functions" / "alert_relay.py"), "http")

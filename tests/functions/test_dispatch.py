@@ -53,12 +53,10 @@ def test_bell_starts_an_execution_that_knows_its_slot_and_rings_on(
     assert everything.slots.held(0, execution.environment["GPU_SLOT_TOKEN"]) is not None
 
 
-def test_ten_rings_start_no_more_executions_than_there_are_slots(
-    dispatch: FlaskClient, everything: FakeServices
-) -> None:
+def test_ten_rings_of_one_job_start_one_execution(dispatch: FlaskClient, everything: FakeServices) -> None:
     submitted(everything)
     assert [ring(dispatch) for _ in range(10)] == [429] * 10
-    assert len(everything.executions.started) == everything.settings.max_gpu_executions == 2
+    assert len(everything.executions.started) == 1 < everything.settings.max_gpu_executions
 
 
 @pytest.mark.parametrize(

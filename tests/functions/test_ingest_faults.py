@@ -265,7 +265,7 @@ def test_redrive_of_a_job_that_runs_or_succeeded_is_409(
 ) -> None:
     job = submitted(everything)
     change(everything, job.job_id, *steps)
-    everything.store.mark_closed(job.job_id)
+    everything.store.mark_closed(job.job_id, job.caller)
     answer = api.post(f"/v1/jobs/{job.job_id}:redrive", headers=SHOP)
     assert (answer.status_code, problem(answer).code) == (409, "conflict")
     assert everything.objects.names("state", "open/") == []

@@ -77,7 +77,7 @@ def test_anothers_job_is_as_good_as_none(api: FlaskClient, everything: FakeServi
     assert [answer.status_code for answer in answers] == [404, 404]
     assert answers[0].data.replace(job.job_id.encode(), b"0" * 32) == answers[1].data
     assert record(everything, job.job_id) == before
-    assert everything.objects.names("state", "open/00") == []
+    assert everything.objects.names("state", "open/shop/00") == []
 
 
 def test_operator_sees_uploads_and_everybodys_jobs(api: FlaskClient, everything: FakeServices) -> None:
@@ -250,7 +250,7 @@ def test_redrive_starts_the_next_submission(api: FlaskClient, everything: FakeSe
     again = record(everything, job.job_id)
     assert (again.submission, again.attempts_counted, again.failure) == (2, 0, None)
     assert [message.attributes["submission"] for message in everything.topics.on("gpu-tasks")] == ["1", "2"]
-    assert everything.objects.names("state", "open/") == [f"open/{job.job_id}"]
+    assert everything.objects.names("state", "open/") == [f"open/shop/{job.job_id}"]
 
 
 def test_redrive_of_a_queued_job_publishes_again(api: FlaskClient, everything: FakeServices) -> None:

@@ -49,7 +49,7 @@ def test_accepted_job_is_in_record_index_marker_and_queue(
     job = record(everything, job_id)
     assert (job.caller, job.labels, job.explicit) == ("shop", {"team": "press"}, True)
     assert (job.source.uri, job.source.generation) == (SOURCE, keynote)
-    assert everything.objects.names("state", "open/") == [f"open/{job_id}"]
+    assert everything.objects.names("state", "open/") == [f"open/shop/{job_id}"]
     assert len(everything.objects.names("state", "index/")) == 1
     (sent,) = everything.topics.on("gpu-tasks")
     assert sent.attributes["fileType"] == "mp4"

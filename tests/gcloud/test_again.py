@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from shared.resources import declared
@@ -68,17 +69,17 @@ def test_what_was_removed_or_altered_by_hand_is_mended(deployed: Deployment, fir
 
 
 def test_other_file_types_make_new_subscriptions_and_drain_the_old(deployed: Deployment) -> None:
-    names = ("gpu-sub", "gpu-work", "gpu-gke-work")
+    names = [name for name, each in RESOURCES.subscriptions.items() if each.filter]
     outcome = deployed.run("up", "--set=GPU_FILE_TYPES=mp4,mov,wav,mkv")
     assert outcome.code == 0, outcome
     present = deployed.names("pubsub/subscriptions")
     for name in names:
-        (new,) = [each for each in present if each.startswith(f"{name}-")]
+        (new,) = [each for each in present if re.fullmatch(f"{name}-[0-9a-f]{{6}}", each)]
         found, old = deployed.at(f"pubsub/subscriptions/{new}"), deployed.at(f"pubsub/subscriptions/{name}")
         assert found["filter"] == RESOURCES.subscriptions[name].filter_for(frozenset({"mp4", "mov", "wav", "mkv"}))
         assert old["filter"] == RESOURCES.subscriptions[name].filter_for(frozenset({"mp4", "mov", "wav"}))
         assert {**found, "name": "", "filter": ""} == {**old, "name": "", "filter": ""}
-    (work,) = [each for each in present if each.startswith("gpu-work-")]
+    (work,) = [each for each in present if re.fullmatch("gpu-work-[0-9a-f]{6}", each)]
     job = deployed.at(f"run/{deployed.gpu_region}/jobs/nca-toolkit-gpu-job")
     (container,) = job["spec"]["template"]["spec"]["template"]["spec"]["containers"]
     assert {"name": "GPU_SUBSCRIPTION", "value": work} in container["env"]
@@ -93,7 +94,7 @@ def test_other_file_types_make_new_subscriptions_and_drain_the_old(deployed: Dep
         for override in deployed.at(f"run/{deployed.gpu_region}/executions/{name}")["overrides"]["containerOverrides"]
         for variable in override["env"]
     }
-    assert drained == {"gpu-work", "gpu-gke-work"}
+    assert drained == {"gpu-work", "gpu-work-high", "gpu-gke-work", "gpu-gke-work-high"}
 
 
 def test_a_new_secret_value_makes_a_version_and_restarts_who_reads_it(deployed: Deployment, tmp_path: Path) -> None:

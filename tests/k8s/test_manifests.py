@@ -82,14 +82,15 @@ def test_overlay_gives_the_number_of_pods(environment: manifests.Environment, nu
     assert one(rendered(environment), "ScaledObject")["spec"]["maxReplicaCount"] == number
 
 
-@pytest.mark.parametrize("name", ["gpu-gke-work", "gpu-gke-work-4f1a"])
-def test_pods_are_scaled_by_what_they_pull(name: str) -> None:
+@pytest.mark.parametrize("more", ["", "-4f1a2b"])
+def test_pods_are_scaled_by_what_they_pull(more: str) -> None:
     """Other file types are another filter, and that is another subscription."""
-    documents = render(replace(RELEASE, settings={**SETTINGS, "GKE_SUBSCRIPTION": name}))
+    lanes = {"GKE_HIGH_SUBSCRIPTION": f"gpu-gke-work-high{more}", "GKE_SUBSCRIPTION": f"gpu-gke-work{more}"}
+    documents = render(replace(RELEASE, settings={**SETTINGS, **lanes}))
     asked = one(documents, "ScaledObject")["spec"]["triggers"][0]["metadata"]["query"]
-    assert asked == query(name)
-    assert f'{{subscription_id="{name}"}}' in asked
-    assert one(documents, "ConfigMap")["data"]["GKE_SUBSCRIPTION"] == name
+    assert asked == query(*lanes.values())
+    assert f'{{subscription_id=~"gpu-gke-work-high{more}|gpu-gke-work{more}"}}' in asked
+    assert one(documents, "ConfigMap")["data"].items() >= lanes.items()
 
 
 def test_number_of_pods_may_be_raised() -> None:

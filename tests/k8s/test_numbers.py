@@ -54,9 +54,9 @@ def test_names_are_the_declared_ones() -> None:
 
 def test_pods_may_pull_what_they_are_scaled_by() -> None:
     (trigger,) = [each for each in one(rendered(), "ScaledObject")["spec"]["triggers"] if each["type"] == "prometheus"]
-    (subscription,) = RESOURCES.accounts[RESOURCES.gke.account].subscriptions
-    assert subscription == DEFAULTS["gke_subscription"]
-    assert trigger["metadata"]["query"] == query(subscription)
+    lanes = DEFAULTS["gke_high_subscription"], DEFAULTS["gke_subscription"]
+    assert set(RESOURCES.accounts[RESOURCES.gke.account].subscriptions) == set(lanes)
+    assert trigger["metadata"]["query"] == query(*lanes)
 
 
 def test_trigger_asks_with_the_authentication_that_is_there() -> None:

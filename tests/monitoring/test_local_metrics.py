@@ -20,8 +20,9 @@ from local.processes import MissingTool
 from local.prometheus_tools import PrometheusTools, ensure_prometheus
 from local.tasks import CloudTasks
 from monitoring.log_metrics import LogMetric, log_metrics
-from shared.backlog import query
+from shared.backlog import PrometheusBacklog, query, work_query
 from shared.errors import Unavailable
+from shared.lanes import Priority
 from shared.resources import declared
 from shared.submit import submit
 from tests.contract.cloud_run import cloud_run
@@ -121,8 +122,8 @@ def test_filter_that_could_not_be_counted_here_is_refused(text: str) -> None:
 
 
 def test_platforms_metrics_are_those_of_jobs_queues_and_executions(services: FakeServices, tmp_path: Path) -> None:
-    for key in ("a", "b"):
-        submit(request(services, idempotency_key=key), services)
+    for key, priority in (("a", Priority.NORMAL), ("b", Priority.NORMAL), ("c", Priority.HIGH)):
+        submit(request(services, idempotency_key=key, priority=priority), services)
         services.clock.advance(60)
     with (
         cloud_run(tmp_path) as run,
@@ -141,9 +142,14 @@ def test_platforms_metrics_are_those_of_jobs_queues_and_executions(services: Fak
     executions = 'run_googleapis_com:job_completed_execution_count{monitored_resource="cloud_run_job",job_name="worker"'
     assert now == {
         f'pubsub_googleapis_com:{backlog}{{subscription_id="gpu-work"}}': 2,
-        f'pubsub_googleapis_com:{age}{{subscription_id="gpu-work"}}': pytest.approx(120, abs=10),
-        f'pubsub_googleapis_com:{backlog}{{subscription_id="gpu-gke-work"}}': 0,
-        f'pubsub_googleapis_com:{age}{{subscription_id="gpu-gke-work"}}': 0,
+        f'pubsub_googleapis_com:{age}{{subscription_id="gpu-work"}}': pytest.approx(180, abs=10),
+        f'pubsub_googleapis_com:{backlog}{{subscription_id="gpu-work-high"}}': 1,
+        f'pubsub_googleapis_com:{age}{{subscription_id="gpu-work-high"}}': pytest.approx(60, abs=10),
+        **{
+            f'pubsub_googleapis_com:{name}{{subscription_id="{lane}"}}': 0
+            for name in (backlog, age)
+            for lane in services.settings.gke_lanes
+        },
         'cloudtasks_googleapis_com:queue_depth{queue_id="cpu-tasks"}': 1,
         'run_googleapis_com:job_running_executions{monitored_resource="cloud_run_job",job_name="worker"}': 1,
         f'{executions},result="succeeded"}}': 1,
@@ -175,14 +181,16 @@ def test_exporter_answers_503_while_the_cloud_behind_it_is_down() -> None:
         assert client.get(url).text == "up_again 1\n"
 
 
-def test_light_stand_in_answers_routings_query_too() -> None:
-    answering = server(0, lambda: 7)
+def test_light_stand_in_answers_routings_query_and_admissions(services: FakeServices) -> None:
+    settings = services.settings
+    answering = server(0, {query(*settings.gpu_lanes): lambda: 7, work_query(settings): lambda: 9})
     thread = threading.Thread(target=answering.serve_forever, args=(0.02,))
     thread.start()
     try:
         url = f"http://127.0.0.1:{answering.server_port}/api/v1/query"
-        [sample] = httpx.get(url, params={"query": query("gpu-work")}, trust_env=False).json()["data"]["result"]
-        assert (sample["metric"], sample["value"][1]) == ({}, "7")
+        backlogs = [PrometheusBacklog(url.removesuffix("/api/v1/query"), text) for text in
+                    (query(*settings.gpu_lanes), work_query(settings), query("another"))]  # fmt: skip
+        assert [each.waiting() for each in backlogs] == [7, 9, None]
     finally:
         answering.shutdown()
         thread.join()

@@ -17,7 +17,7 @@ WHY = Failure(code="undeliverable", message="20 deliveries")
 
 
 def put(services: FakeServices, record: Job) -> Job:
-    services.store.mark_open(record.job_id)
+    services.store.mark_open(record.job_id, record.caller)
     services.store.create(record)
     services.clock.advance(3600)
     return record
@@ -93,7 +93,7 @@ def test_a_job_that_ended_meanwhile_stays_as_it_is_and_is_concluded(services: Fa
 def test_a_redriven_job_is_not_marked_for_its_older_submission(services: FakeServices) -> None:
     record = put(services, job(submission=2))
     assert mark(record.job_id, 1, WHY, services) == record
-    assert services.objects.names("state", "open/") == [f"open/{record.job_id}"]
+    assert services.objects.names("state", "open/") == [f"open/shop/{record.job_id}"]
 
 
 def test_a_job_that_somebody_works_on_is_not_marked_before_its_lease_ends(services: FakeServices) -> None:
@@ -131,7 +131,7 @@ class TestConclude:
         services.faults.fail_next("queues.enqueue", Unavailable("Cloud Tasks is down"))
         with pytest.raises(Unavailable):
             conclude(record, services)
-        assert services.objects.names("state", "open/") == [f"open/{record.job_id}"]
+        assert services.objects.names("state", "open/") == [f"open/shop/{record.job_id}"]
         conclude(record, services)
         assert services.objects.names("state", "open/") == []
 
@@ -153,4 +153,4 @@ class TestConclude:
         record = put(services, job_in(State.FAILED))
         services.store.update(record.job_id, lambda seen: seen.job.redriven(NOON))
         conclude(record, services)
-        assert services.objects.names("state", "open/") == [f"open/{record.job_id}"]
+        assert services.objects.names("state", "open/") == [f"open/shop/{record.job_id}"]

@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import RateLimited, Unavailable
 from shared.job import Job, State
-from shared.store import JobStore, Snapshot, index_key, job_id_of
+from shared.store import JobStore, OpenJob, Snapshot, index_key, job_id_of
 from tests.fakes.objects import FakeObjects
 from tests.unit.samples import NOON, job, job_in
 
@@ -172,15 +172,15 @@ def test_the_index_lists_the_newest_job_first(store: JobStore) -> None:
 def test_a_marker_is_there_until_it_is_closed_and_may_be_set_and_closed_twice(
     store: JobStore, objects: FakeObjects
 ) -> None:
-    store.mark_open(JOB.job_id)
-    store.mark_open(JOB.job_id)
-    assert list(store.open_jobs()) == [JOB.job_id]
+    store.mark_open(JOB.job_id, JOB.caller)
+    store.mark_open(JOB.job_id, JOB.caller)
+    assert list(store.open_jobs()) == [OpenJob(JOB.job_id, JOB.caller)]
     objects.clock.advance(7)
-    assert store.marker_age_seconds(JOB.job_id) == 7
-    store.mark_closed(JOB.job_id)
-    store.mark_closed(JOB.job_id)
+    assert store.marker_age_seconds(JOB.job_id, JOB.caller) == 7
+    store.mark_closed(JOB.job_id, JOB.caller)
+    store.mark_closed(JOB.job_id, JOB.caller)
     assert list(store.open_jobs()) == []
-    assert store.marker_age_seconds(JOB.job_id) == 0
+    assert store.marker_age_seconds(JOB.job_id, JOB.caller) == 0
 
 
 def test_a_letter_is_kept_once(store: JobStore, objects: FakeObjects) -> None:

@@ -40,7 +40,7 @@ class TestSubmit:
         submitted = submit(request(services, traceparent=TRACE), services)
         job = submitted.job
         assert submitted.is_new
-        assert names(services, "") == [f"index/{index_key(job)}", f"jobs/{job.job_id}.json", f"open/{job.job_id}"]
+        assert names(services, "") == [f"index/{index_key(job)}", f"jobs/{job.job_id}.json", f"open/shop/{job.job_id}"]
         (message,) = services.topics.published
         assert message.topic == "gpu-tasks"
         assert json.loads(message.data) == {"job_id": job.job_id, "submission": 1}
@@ -48,6 +48,7 @@ class TestSubmit:
             "jobId": job.job_id,
             "submission": "1",
             "fileType": "mp4",
+            "priority": "normal",
             "idempotencyKey": job.key_hash,
             "traceparent": TRACE,
         }
@@ -208,7 +209,7 @@ class TestRepetition:
         assert services.topics.published == []
         services.clock.advance(5)
         job = again(asked, services).job
-        assert names(services, "") == [f"index/{index_key(job)}", f"jobs/{job.job_id}.json", f"open/{job.job_id}"]
+        assert names(services, "") == [f"index/{index_key(job)}", f"jobs/{job.job_id}.json", f"open/shop/{job.job_id}"]
         assert len(services.topics.published) == 1
 
     def test_a_write_beside_the_record_that_fails_is_told(self, threaded: FakeServices) -> None:

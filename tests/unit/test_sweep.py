@@ -22,7 +22,7 @@ from tests.unit.samples import NOON, job, job_in
 
 def left(services: FakeServices, record: Job) -> Job:
     """A record and its marker, left alone until the grace time is over."""
-    services.store.mark_open(record.job_id)
+    services.store.mark_open(record.job_id, record.caller)
     services.store.create(record)
     services.clock.advance(services.settings.grace_seconds)
     return record
@@ -47,7 +47,7 @@ def test_nothing_open_is_nothing_to_do(services: FakeServices) -> None:
 
 
 def test_a_marker_whose_record_was_never_written_goes_after_the_grace_time(services: FakeServices) -> None:
-    services.store.mark_open(job().job_id)
+    services.store.mark_open(job().job_id, "shop")
     services.clock.advance(services.settings.grace_seconds - 1)
     assert sweep(services) == {"nothing": 1, "slots": 0}
     services.clock.advance(1)
@@ -72,7 +72,7 @@ def test_a_job_whose_message_may_be_lost_is_published_again(
     (message,) = services.topics.on(topic)
     assert job_message(message.data) == JobMessage(job_id=queued.job_id, submission=1)
     assert record_of(services, queued).times_resent == 1
-    assert markers(services) == [f"open/{queued.job_id}"]
+    assert markers(services) == [f"open/shop/{queued.job_id}"]
 
 
 def test_a_job_that_was_never_listed_is(services: FakeServices) -> None:
@@ -113,7 +113,7 @@ def test_a_job_that_waited_long_and_then_lost_its_worker_is_sent_again_soon(serv
 @pytest.mark.parametrize("age", [0, 44, 60, 119])
 def test_a_young_job_is_left_alone(services: FakeServices, age: float) -> None:
     for record in (job("a"), job_in(State.RUNNING), job("b", state=State.FAILED)):
-        services.store.mark_open(record.job_id)
+        services.store.mark_open(record.job_id, record.caller)
         services.store.create(record)
     services.clock.advance(age)
     assert sweep(services) == {"nothing": 3, "slots": 0}
@@ -155,7 +155,7 @@ def test_one_job_that_cannot_be_mended_does_not_keep_the_others_waiting(
     services: FakeServices, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(3):
-        services.store.mark_open(job(str(number)).job_id)
+        services.store.mark_open(job(str(number)).job_id, "shop")
         services.store.create(job(str(number)))
     services.clock.advance(services.settings.grace_seconds)
     services.faults.fail_next("topics.publish", Unavailable("Pub/Sub is down"))

@@ -60,7 +60,7 @@ class TestSuccess:
         last_upload = max(at for at, call in enumerate(calls) if call.startswith("objects.upload"))
         outcome = max(at for at, call in enumerate(calls) if call.startswith("objects.write jobs/"))
         webhook = calls.index("queues.enqueue webhooks")
-        closed = calls.index(f"objects.delete open/{job.job_id}")
+        closed = calls.index(f"objects.delete open/shop/{job.job_id}")
         assert last_upload < outcome < webhook < closed
 
     def test_the_webhook_is_queued_and_the_marker_goes(self, world: World) -> None:
@@ -144,7 +144,7 @@ class TestFaults:
         assert (verdict, queued.state, queued.failure.code) == (Verdict.AGAIN, State.QUEUED, code)
         assert (queued.attempt, queued.attempts_counted) == (1, 1)
         assert webhooks(world.services) == []
-        assert world.services.objects.names("state", "open/") == [f"open/{job.job_id}"]
+        assert world.services.objects.names("state", "open/") == [f"open/shop/{job.job_id}"]
         verdict, done = try_once(world, job)
         assert (verdict, done.state, done.attempt, done.failure) == (Verdict.OVER, State.SUCCEEDED, 2, None)
 
@@ -230,7 +230,7 @@ class TestFaults:
         world.services.faults.fail_next("queues.enqueue webhooks", Unavailable("Cloud Tasks is down"))
         verdict, done = try_once(world, job)
         assert (verdict, done.state, webhooks(world.services)) == (Verdict.OVER, State.SUCCEEDED, [])
-        assert world.services.objects.names("state", "open/") == [f"open/{job.job_id}"]
+        assert world.services.objects.names("state", "open/") == [f"open/shop/{job.job_id}"]
         world.settle()
         assert [task.name for queue, task in world.services.queues.queued if queue == "webhooks"] == [
             f"{job.job_id}-1-1"

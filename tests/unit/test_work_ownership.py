@@ -55,7 +55,7 @@ class TestOwnership:
         assert verdict is Verdict.AGAIN
         assert webhooks(services) == []
         assert services.topics.on("dead-letters") == []
-        assert services.objects.names("state", "open/") == [f"open/{job.job_id}"]
+        assert services.objects.names("state", "open/") == [f"open/shop/{job.job_id}"]
 
     def test_the_results_of_a_late_worker_do_not_touch_those_that_count(self, world: World) -> None:
         services = world.services

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from shared.lanes import CPU_QUEUES
 from shared.resources import Account, declared
 from shared.routing import Destination
 from shared.settings import Settings
@@ -56,7 +57,7 @@ def uses(start: calls.Place) -> Uses:
         buckets=frozenset(name for name in RESOURCES.buckets if BUCKETS[name] & attributes),
         pulls=any(isinstance(node.func, ast.Name) and node.func.id == "PubSubSubscription" for node in made),
         signs="download_url" in attributes,
-        asks_monitoring=any(method(node) == ("backlog", "waiting") for node in made),
+        asks_monitoring=any(method(node)[1] == "waiting" for node in made),
     )
 
 
@@ -74,14 +75,14 @@ def method(call: ast.Call) -> tuple[str, str]:
 
 
 def names(made: list[ast.Call], holder: str, name: str) -> Iterator[str]:
-    """The first arguments; one that is only known at run time may be any destination."""
+    """The first arguments; one that is only known at run time may be any destination, and any lane of it."""
     for call in made:
         if method(call) == (holder, name):
             match call.args[0]:
                 case ast.Constant(value=str(text)):
                     yield text
                 case _:
-                    yield from (each.value for each in Destination)
+                    yield from (str(each) for each in (*Destination, *CPU_QUEUES.values()))
 
 
 def started(made: list[ast.Call]) -> set[str]:
@@ -129,9 +130,10 @@ def test_only_who_routes_may_ask_for_the_backlog(name: str) -> None:
 
 
 def test_pulled_subscriptions_are_the_settings_own() -> None:
-    gpu, gke = (RESOURCES.accounts[name].subscriptions for name in ("nca-gpu-worker", "gke-gpu-sa"))
-    assert gpu == (Settings.model_fields["gpu_subscription"].default,)
-    assert gke == (Settings.model_fields["gke_subscription"].default,)
+    for account, lanes in (("nca-gpu-worker", "gpu"), ("gke-gpu-sa", "gke")):
+        settings = (f"{lanes}_subscription", f"{lanes}_high_subscription")
+        names = {Settings.model_fields[name].default for name in settings}
+        assert set(RESOURCES.accounts[account].subscriptions) == names
 
 
 @pytest.mark.parametrize("name", RESOURCES.functions)

@@ -43,7 +43,7 @@ MODELS = {
     f"shared.{name}"
     for name in (
         *("api", "job", "machines", "costs", "operations"),
-        *("classify", "formats", "sniff", "routing", "errors", "faults"),
+        *("classify", "formats", "sniff", "routing", "lanes", "errors", "faults"),
     )
 }
 PRODUCT = ("main", "functions", "shared", "workers", "hubctl")

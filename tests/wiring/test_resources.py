@@ -8,12 +8,16 @@ import pytest
 
 from functions.deliver import _TIMEOUT_SECONDS as POST_SECONDS
 from shared.cpu_task import _MARGIN as ANSWER_MARGIN_SECONDS
+from shared.lanes import CPU_QUEUES, Priority
 from shared.resources import Function, declared
 from shared.routing import Destination
 from shared.settings import Settings
 
 RESOURCES = declared()
 DEFAULTS = {name: field.default for name, field in Settings.model_fields.items()}
+#: What workers pull, the high lane first.
+GPU_LANES = (DEFAULTS["gpu_high_subscription"], DEFAULTS["gpu_subscription"])
+GKE_LANES = (DEFAULTS["gke_high_subscription"], DEFAULTS["gke_subscription"])
 #: Requests that bells, sweeps and short calls need beside the held ones, at least.
 ROOM = 20
 
@@ -33,7 +37,8 @@ def test_every_reference_names_something_declared() -> None:
 
 
 def test_every_destination_is_a_declared_topic_or_queue() -> None:
-    assert {str(destination) for destination in Destination} <= {*RESOURCES.topics.names, *RESOURCES.queues}
+    known = {*RESOURCES.topics.names, *RESOURCES.queues}
+    assert {str(destination) for destination in Destination} | set(CPU_QUEUES.values()) <= known
 
 
 def test_every_topic_has_a_subscription_so_that_nothing_published_is_lost() -> None:
@@ -46,13 +51,23 @@ def test_doorbell_and_dead_letters_have_no_dead_letter_policy() -> None:
         assert RESOURCES.subscriptions[name].dead_letter_topic is None
 
 
-def test_bell_and_work_see_the_same_messages() -> None:
-    bell, work, gke = (RESOURCES.subscriptions[name] for name in ("gpu-sub", "gpu-work", "gpu-gke-work"))
-    assert (bell.topic, bell.filter) == (work.topic, work.filter)
-    assert gke.filter == work.filter is not None
+def test_bell_and_both_lanes_of_the_work_see_the_same_messages() -> None:
+    bell = RESOURCES.subscriptions["gpu-sub"]
+    assert bell.priority is None
+    for topic, names in (("gpu-tasks", GPU_LANES), ("gpu-tasks-gke", GKE_LANES)):
+        lanes = [RESOURCES.subscriptions[name] for name in names]
+        assert [each.priority for each in lanes] == [Priority.HIGH, Priority.NORMAL]
+        assert {(each.topic, each.filter) for each in lanes} == {(topic, bell.filter)}
+    assert bell.topic == "gpu-tasks"
 
 
-@pytest.mark.parametrize("name", ["gpu-work", "gpu-gke-work"])
+def test_lanes_differ_in_nothing_but_what_they_pass() -> None:
+    for high, normal in (GPU_LANES, GKE_LANES):
+        there, here = RESOURCES.subscriptions[high], RESOURCES.subscriptions[normal]
+        assert there.model_copy(update={"priority": here.priority}) == here
+
+
+@pytest.mark.parametrize("name", [*GPU_LANES, *GKE_LANES])
 def test_times_of_a_pulled_subscription_fit_the_settings(name: str) -> None:
     work = RESOURCES.subscriptions[name]
     assert DEFAULTS["lease_seconds"] < DEFAULTS["ack_deadline_seconds"] <= work.ack_deadline
@@ -61,11 +76,14 @@ def test_times_of_a_pulled_subscription_fit_the_settings(name: str) -> None:
 
 
 def test_held_cpu_tasks_leave_dispatch_room_for_bells() -> None:
-    dispatch, tasks = RESOURCES.functions["dispatch"], RESOURCES.queues["cpu-tasks"]
-    assert tasks.concurrent_dispatches <= dispatch.max_held
+    dispatch = RESOURCES.functions["dispatch"]
+    lanes = [RESOURCES.queues[name] for name in CPU_QUEUES.values()]
+    assert sum(each.concurrent_dispatches for each in lanes) <= dispatch.max_held
     assert dispatch.max_instances == 1
     assert room(dispatch) >= ROOM
-    assert dispatch.timeout >= tasks.dispatch_deadline
+    # One deadline for both: `dispatch` does not ask which lane a task came by.
+    (deadline,) = {each.dispatch_deadline for each in lanes}
+    assert dispatch.timeout >= deadline
 
 
 def test_held_waits_leave_ingest_room() -> None:

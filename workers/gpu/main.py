@@ -1,7 +1,7 @@
 """python -m workers.gpu drain | serve
 
-drain   a Cloud Run Job's execution: take messages from gpu-work until idle or near the task's deadline
-serve   a gpu-runner pod on GKE: the same loop on gpu-gke-work, without end
+drain   a Cloud Run Job's execution: take messages from gpu-work-high and gpu-work until idle or near the deadline
+serve   a gpu-runner pod on GKE: the same loop on gpu-gke-work-high and gpu-gke-work, without end
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from shared.services import services
 from shared.slots import Slot
 from shared.work import Worker
 from workers.gpu.drain import Drain
+from workers.gpu.lanes import Lanes
 from workers.heartbeat import Heartbeat
 
 _log = logging.getLogger(__name__)
@@ -79,11 +80,14 @@ def main(
     )
     threading.Thread(target=leave_when_asked, args=(asked, worker), name="leave", daemon=True).start()
     with _slot(worker):
-        name = settings.gpu_subscription if is_drain else settings.gke_subscription
-        subscription = PubSubSubscription(settings.project, name, emulator=settings.pubsub_emulator_host)
+        high, normal = (
+            PubSubSubscription(settings.project, name, emulator=settings.pubsub_emulator_host)
+            for name in (settings.gpu_lanes if is_drain else settings.gke_lanes)
+        )
         _log.info("worker ready", extra={"event": "worker.ready", "seconds": round(time.monotonic() - started, 2)})
         heartbeat = Heartbeat(settings.heartbeat_file)
-        Drain(worker, subscription, settings.idle_seconds if is_drain else None, heartbeat).run()
+        lanes = Lanes(high, normal, settings.high_pull_seconds)
+        Drain(worker, lanes, settings.idle_seconds if is_drain else None, heartbeat).run()
     _log.info("worker done", extra={"event": "worker.done", "seconds": round(time.monotonic() - started, 2)})
     return 0
 

@@ -24,6 +24,7 @@ def test_address_is_submitted_as_asked(hub: Hub) -> None:
         "webhook_url": "https://example.com/hook",
         "id": "mine",
         "labels": {"team": "media", "q": "a=b"},
+        "priority": "normal",
     }
     assert (sent.headers["x-destination"], sent.headers["idempotency-key"]) == ("gke", "once")
     assert Accepted.model_validate_json(result.stdout).id == "mine"
