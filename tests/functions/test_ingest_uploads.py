@@ -129,3 +129,19 @@ def test_upload_url_is_never_logged(api: FlaskClient, caplog: pytest.LogCaptureF
     caplog.set_level("INFO")
     url = post(api, BODY).json["upload_url"]
     assert url not in str([vars(line) for line in caplog.records])
+
+
+def test_priority_goes_with_the_upload(api: FlaskClient, everything: FakeServices) -> None:
+    assert uploaded(everything, post(api, {**BODY, "priority": "high"}).json).priority == "high"
+    assert uploaded(everything, post(api, BODY).json).priority == "normal"
+    assert [each.attributes["priority"] for each in everything.topics.on("gpu-tasks")] == ["high", "normal"]
+
+
+def test_an_upload_that_happened_is_never_refused_and_counts() -> None:
+    """Its bytes are in the bucket: without a job they would lie there, and nobody would be told."""
+    key = {"name": "shop", "key": "secret-shop-key", "allowance": 1}
+    everything = fake_services(api_keys=(key,))
+    with serving("ingest", everything) as api:
+        tickets = [post(api, BODY).json for _ in range(3)]
+        assert [uploaded(everything, ticket).state for ticket in tickets] == [State.QUEUED] * 3
+        assert post(api, BODY).status_code == 429

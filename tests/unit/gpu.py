@@ -27,7 +27,8 @@ class Gpu:
         stop: threading.Event | None = None,
         **settings: float,
     ) -> None:
-        services = fake_services(worker_concurrency=2, progress_seconds=0.01, beat_seconds=0.02, **settings)
+        often = {"worker_concurrency": 2, "progress_seconds": 0.01, "beat_seconds": 0.02}
+        services = fake_services(**{**often, **settings})
         self.world = World(services, FakeProcessor(list(steps) or [succeed()]))
         ends_at = None if ends_in is None else time.monotonic() + ends_in
         self.worker = self.world.worker(ends_at=ends_at, stop=stop)
