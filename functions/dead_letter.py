@@ -7,6 +7,7 @@ Raises when: a service is down; the letter comes again.
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import logging
 
@@ -16,12 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared import log
 from shared.alerts import Alert
-from shared.dead_letters import mark
+from shared.dead_letters import MAX_UNREADABLE_BYTES, mark
 from shared.errors import InvalidRequest, JobError, TooLarge
 from shared.events import JobId, Push, push
 from shared.job import Failure, Job, State
 from shared.problems import problem
-from shared.request_body import read_body
+from shared.request_body import read_beginning, read_body
 from shared.services import Services, services
 
 _log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def dead_letter(request: flask.Request) -> flask.typing.ResponseReturnValue:
     everything = services()
     try:
         everything.callers.verify(request.headers.get("Authorization"))
-        delivery = push(read_body(request))
+        delivery = _delivery(request)
         with log.bind(job_id=delivery.attributes.get("jobId")):
             receive(delivery, everything)
     except (InvalidRequest, TooLarge) as error:
@@ -77,6 +78,25 @@ def receive(delivery: Push, everything: Services) -> None:
         started_at=now,
     )
     everything.topics.publish("alerts", alert.model_dump_json().encode(), {})
+
+
+def _delivery(request: flask.Request) -> Push:
+    """What was pushed; a body that is no push, or is too large for one of ours, makes a letter of its own.
+
+    Raises InvalidRequest where there is nothing to keep.
+    """
+    body = b""
+    try:
+        body = read_body(request)
+        return push(body)
+    except (InvalidRequest, TooLarge) as error:
+        beginning = body[:MAX_UNREADABLE_BYTES] or read_beginning(request, MAX_UNREADABLE_BYTES)
+        if not beginning:
+            raise InvalidRequest("the body is empty") from error
+        _log.error("no letter: %s", error.message, extra={"event": "letter.malformed"})
+        data = base64.b64encode(beginning).decode()
+        letter = Letter.model_validate({"code": "unreadable", "reason": error.message, "data": data})
+        return Push(letter.model_dump_json().encode(), {}, hashlib.sha256(beginning).hexdigest()[:32])
 
 
 def _name(letter: Letter, delivery: Push) -> str:

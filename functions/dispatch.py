@@ -14,6 +14,7 @@ import functions_framework
 
 from shared import cpu_task, log
 from shared.bell import ring
+from shared.dead_letters import give_up_unreadable
 from shared.errors import InvalidRequest, JobError, NotFound, TooLarge
 from shared.events import job_message, push
 from shared.executions import NotStarted
@@ -52,7 +53,8 @@ def _bell(request: flask.Request, everything: Services) -> flask.typing.Response
         delivery = push(read_body(request))
         message = job_message(delivery.data)
     except (InvalidRequest, TooLarge):
-        # A bell that names no job can ring for nobody; the message itself is gpu-work's to judge.
+        # A bell that names no job can ring for nobody; the message itself is the worker's to judge, who pulls it, too,
+        # and makes it a letter.
         _log.error("bell without a job", extra={"event": "bell.malformed"})
         return "", 204
     with log.bind(job_id=message.job_id, traceparent=delivery.attributes.get("traceparent")):
@@ -64,10 +66,14 @@ def _bell(request: flask.Request, everything: Services) -> flask.typing.Response
 
 
 def _task(request: flask.Request, everything: Services) -> flask.typing.ResponseReturnValue:
+    body = b""
     try:
-        message = job_message(read_body(request))
-    except (InvalidRequest, TooLarge):
+        body = read_body(request)
+        message = job_message(body)
+    except (InvalidRequest, TooLarge) as error:
+        # Answered with 204 it is gone; the letter is what remains.
         _log.error("task without a job", extra={"event": "task.malformed"})
+        give_up_unreadable(body, request.headers.get("X-CloudTasks-TaskName", "a task"), error.message, everything)
         return "", 204
     with log.bind(job_id=message.job_id):
         # 409, not 429 or 503: those would slow the whole queue down for one job's sake.

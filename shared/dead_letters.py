@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Final
 
 from shared.conclude import conclude
 from shared.costs import log_fields
@@ -12,6 +13,9 @@ from shared.services import Services
 from shared.store import Snapshot
 
 _log = logging.getLogger(__name__)
+
+#: Kept of what cannot be read: escaped in JSON and coded in base64, that still fits a push to `dead_letter`.
+MAX_UNREADABLE_BYTES: Final = 64 * 1024
 
 
 def give_up(job: Job, failure: Failure, services: Services) -> None:
@@ -53,7 +57,13 @@ def mark(job_id: str, submission: int, failure: Failure, services: Services) -> 
 
 
 def give_up_unreadable(data: bytes, message_id: str, reason: str, services: Services) -> None:
-    """Publish a letter for a message that names no job; the message itself stays whole inside."""
-    letter = {"message_id": message_id, "code": "unreadable", "reason": reason, "data": data.decode(errors="replace")}
+    """Publish a letter for a message that names no job; inside is the message, of a long one the beginning."""
+    letter = {
+        "message_id": message_id,
+        "code": "unreadable",
+        "reason": reason,
+        "size": len(data),
+        "data": data[:MAX_UNREADABLE_BYTES].decode(errors="replace"),
+    }
     services.topics.publish("dead-letters", json.dumps(letter).encode(), {})
     _log.error("message names no job", extra={"event": "message.unreadable", "message_id": message_id})

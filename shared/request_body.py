@@ -13,6 +13,17 @@ from shared.errors import InvalidRequest, TooLarge
 MAX_BODY_BYTES: Final = 1_000_000
 
 
+def read_beginning(request: flask.Request, length: int) -> bytes:
+    """The first bytes of a body that `read_body` refused by its Content-Length; what is left of any other.
+
+    Raises InvalidRequest when the caller went away in the middle of it.
+    """
+    try:
+        return request.stream.read(length)
+    except ClientDisconnected as cause:
+        raise InvalidRequest("the body is shorter than its Content-Length") from cause
+
+
 def read_body(request: flask.Request) -> bytes:
     """The whole body. Raises TooLarge, InvalidRequest when the caller went away in the middle of it."""
     if (request.content_length or 0) > MAX_BODY_BYTES:

@@ -200,11 +200,24 @@ def test_task_without_an_execution_is_503(dispatch: FlaskClient, everything: Fak
     [b"", b"junk", b"{}", b'{"job_id": "../x", "submission": 1}', b"[" * 10_000, HUGE],
     ids=lambda body: repr(body)[:40],
 )
-def test_task_that_names_no_job_is_done_and_logged(
+def test_task_that_names_no_job_becomes_a_letter_and_is_done(
     dispatch: FlaskClient, everything: FakeServices, body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert dispatch.post("/task", data=body).status_code == 204
-    assert events(caplog) == ["task.malformed"]
+    headers = {"X-CloudTasks-TaskName": "a-task"}
+    assert dispatch.post("/task", data=body, headers=headers).status_code == 204
+    assert events(caplog) == ["task.malformed", "message.unreadable"]
+    (published,) = everything.topics.on("dead-letters")
+    letter = json.loads(published.data)
+    assert (letter["code"], letter["message_id"]) == ("unreadable", "a-task")
+    assert "1000000" in letter["reason"] if body == HUGE else letter["data"] == body.decode()
+
+
+def test_task_that_names_no_job_comes_again_until_its_letter_is_safe(
+    dispatch: FlaskClient, everything: FakeServices
+) -> None:
+    everything.faults.fail_next("topics.publish dead-letters", Unavailable("down"))
+    assert [dispatch.post("/task", data=b"junk").status_code for _ in range(2)] == [503, 204]
+    assert len(everything.topics.on("dead-letters")) == 1
 
 
 def test_scheduler_sweeps_a_job_whose_message_was_lost(dispatch: FlaskClient, everything: FakeServices) -> None:

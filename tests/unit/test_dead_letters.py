@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import json
 import logging
 
@@ -9,6 +10,7 @@ from shared.conclude import conclude
 from shared.dead_letters import give_up, give_up_unreadable, mark
 from shared.errors import Unavailable
 from shared.job import Failure, Job, State
+from shared.request_body import MAX_BODY_BYTES
 from tests.fakes.faults import Crash
 from tests.fakes.services import FakeServices
 from tests.unit.samples import NO_LUCK, NOON, job, job_in
@@ -121,8 +123,17 @@ def test_a_message_that_names_no_job_is_whole_in_its_letter(services: FakeServic
         "message_id": "17",
         "code": "unreadable",
         "reason": "the message names no job",
+        "size": 10,
         "data": "\N{REPLACEMENT CHARACTER}{not json",
     }
+
+
+def test_the_letter_of_a_message_of_any_size_fits_the_push_that_brings_it(services: FakeServices) -> None:
+    """Of the worst there is, which JSON escapes to six bytes each; Pub/Sub takes messages of 10 MB."""
+    give_up_unreadable(b"\xff" * 10_000_000, "17", "the message names no job", services)
+    (letter,) = services.topics.on("dead-letters")
+    assert json.loads(letter.data)["size"] == 10_000_000
+    assert len(base64.b64encode(letter.data)) + 2000 < MAX_BODY_BYTES
 
 
 class TestConclude:
