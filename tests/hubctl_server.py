@@ -245,7 +245,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._bytes(b"", status=302, Location=location)
 
     def _problem(self, problem: Problem) -> None:
-        self._bytes(problem.model_dump_json().encode(), problem.status, "application/problem+json")
+        headers = {"Retry-After": "7"} if problem.status == 429 else {}
+        self._bytes(problem.model_dump_json().encode(), problem.status, "application/problem+json", **headers)
 
     def _answer(self, status: int, body: Any) -> None:
         self._bytes(body.model_dump_json().encode(), status, "application/json")

@@ -1,4 +1,4 @@
-"""The bell, the slots, and the overflow to GKE."""
+"""The bell, the slots, the lanes, and the overflow to GKE."""
 
 from __future__ import annotations
 
@@ -34,6 +34,42 @@ def test_ten_bells_at_once_with_two_slots_start_two_executions(fragile: Driver, 
         assert set(pool.map(lambda _: _ring(fragile, job), range(10))) == {429}
     running = [execution for execution in fragile.cloud.jobs.running() if "gpu" in execution.name]
     assert len(running) == 2
+    for job_id in held:
+        (fragile.faults / job_id / "release").touch()
+    for job_id in (*held, waiting):
+        assert fragile.ended(job_id).state == "succeeded"
+
+
+def test_a_high_job_waits_for_one_that_runs_and_for_no_other(fragile: Driver, recordings: Path) -> None:
+    held = [fragile.announced(recordings / "short.wav", fault="hold", times=1) for _ in range(2)]
+    for job_id in held:
+        fragile.running(job_id)
+    normal = [fragile.announced(recordings / "short.wav") for _ in range(6)]
+    for job_id in normal:
+        fragile.until(job_id, lambda job: job.state == "queued", "queued")
+    high = fragile.announced(recordings / "short.wav", priority="high")
+    fragile.until(high, lambda job: job.state == "queued", "queued")
+    # One of the two workers has its place free.
+    (fragile.faults / held[0] / "release").touch()
+    job = fragile.ended(high)
+    assert (job.state, job.priority) == ("succeeded", "high")
+    before = [each for each in normal if (begun := fragile.job(each).started_at) and begun < job.started_at]
+    assert before == []
+    (fragile.faults / held[1] / "release").touch()
+    for job_id in (*held, *normal):
+        done = fragile.ended(job_id)
+        assert (done.state, done.attempts_counted) == ("succeeded", 1), done
+
+
+def test_a_high_job_of_the_cpu_has_places_of_its_own(fragile: Driver, recordings: Path) -> None:
+    probe = {"operations": ["probe"]}
+    places = fragile.cloud.profile.cpu_concurrency
+    held = [fragile.announced(recordings / "short.wav", fault="hold", times=1, **probe) for _ in range(places)]
+    for job_id in held:
+        fragile.running(job_id)
+    waiting = fragile.announced(recordings / "short.wav", **probe)
+    assert fragile.ended(fragile.announced(recordings / "short.wav", **probe, priority="high")).state == "succeeded"
+    assert fragile.job(waiting).state == "queued"
     for job_id in held:
         (fragile.faults / job_id / "release").touch()
     for job_id in (*held, waiting):

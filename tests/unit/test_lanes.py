@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -56,8 +55,8 @@ class Route:
 
 
 @pytest.fixture(params=[True, False], ids=["filters", "emulator"])
-def route(request: pytest.FixtureRequest) -> Iterator[Route]:
-    yield Route(has_filters=request.param)
+def route(request: pytest.FixtureRequest) -> Route:
+    return Route(has_filters=request.param)
 
 
 def test_a_high_job_goes_before_a_thousand_that_came_first(route: Route) -> None:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from shared.api import Accepted
+from shared.api import Accepted, Problem
 from tests.hubctl_jobs import ARTIFACTS, a_job, running, succeeded
-from tests.hubctl_run import hubctl
+from tests.hubctl_run import Clock, hubctl
 from tests.hubctl_server import Hub, unavailable
 
 
@@ -84,3 +84,38 @@ def test_empty_file_is_not_uploaded(hub: Hub, tmp_path: Path) -> None:
     (tmp_path / "empty.mp4").touch()
     result = hubctl(hub, "submit", tmp_path / "empty.mp4")
     assert (result.exit_code, "is empty" in result.stderr) == (2, True)
+
+
+def full(code: str = "allowance_used") -> Problem:
+    return Problem(title="Too Many Requests", status=429, detail="shop has 2 unfinished jobs", code=code)
+
+
+@pytest.mark.parametrize("code", ["allowance_used", "backlog_full"])
+def test_hub_without_room_is_told_at_once_with_its_reason(hub: Hub, code: str) -> None:
+    hub.problems += [full(code)]
+    clock = Clock()
+    result = hubctl(hub, "submit", "gs://media/a.mp4", "-o", "probe", clock=clock)
+    assert (result.exit_code, clock.slept) == (3, [])
+    assert f"takes no more for now: shop has 2 unfinished jobs (429 {code})" in result.stderr
+
+
+@pytest.mark.parametrize("source", ["gs://media/a.mp4", "film"])
+def test_who_asks_for_it_waits_for_room_as_long_as_the_hub_says(hub: Hub, tmp_path: Path, source: str) -> None:
+    hub.problems += [full()] * 5
+    hub.looks += [succeeded(a_job())]
+    if source == "film":
+        (tmp_path / "film.mp4").write_bytes(b"film")
+        source = str(tmp_path / "film.mp4")
+    clock = Clock()
+    result = hubctl(hub, "submit", source, "-o", "probe", "--wait-for-room", clock=clock)
+    assert result.exit_code == 0
+    assert clock.slept[:5] == [7.0] * 5
+    assert result.stderr.count("asking again in 7.0 s") == 5
+
+
+def test_job_of_high_priority_is_asked_for_as_such(hub: Hub, tmp_path: Path) -> None:
+    (tmp_path / "film.mp4").write_bytes(b"film")
+    for source in ("gs://media/a.mp4", tmp_path / "film.mp4"):
+        assert hubctl(hub, "submit", source, "-o", "probe", "--priority", "high", "--no-watch").exit_code == 0
+    assert [sent.json["priority"] for sent in hub.of("POST", "/v1/(jobs|uploads)")] == ["high", "high"]
+    assert hubctl(hub, "submit", "gs://media/a.mp4", "-o", "probe", "--priority", "urgent").exit_code == 2
