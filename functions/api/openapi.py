@@ -99,7 +99,7 @@ def _paths() -> dict[str, Any]:
                 "A resumable upload URL whose upload becomes the job",
                 body=UploadBody,
                 answers={201: ("PUT the bytes to upload_url", UploadTicket, {})},
-                problems=(400, 401, 413, 500, 503),
+                problems=(400, 401, 413, 429, 500, 503),
             )
         },
         "/v1/jobs/{job_id}": {
@@ -180,10 +180,13 @@ def _answer(description: str, model: type[BaseModel] | None, headers: dict[str, 
 
 
 def _problem(status: int) -> dict[str, Any]:
-    return {
+    described: dict[str, Any] = {
         "description": _REASONS[status],
         "content": {"application/problem+json": {"schema": _ref(Problem)}},
     }
+    if status in (429, 503):
+        described["headers"] = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer", "minimum": 0}}}
+    return described
 
 
 def _ref(model: type[BaseModel]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from tests.contract.conftest import ACK_DEADLINE_SECONDS, PROJECT, PubSub
 from tests.waiting import eventually
 from workers.gpu.lanes import Lanes
 
-NORMAL_ONES = 100
+NORMAL_ONES = 30
 
 
 @pytest.fixture

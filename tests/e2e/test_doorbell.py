@@ -44,7 +44,7 @@ def test_a_high_job_waits_for_one_that_runs_and_for_no_other(fragile: Driver, re
     held = [fragile.announced(recordings / "short.wav", fault="hold", times=1) for _ in range(2)]
     for job_id in held:
         fragile.running(job_id)
-    normal = [fragile.announced(recordings / "short.wav") for _ in range(6)]
+    normal = [fragile.announced(recordings / "short.wav") for _ in range(3)]
     for job_id in normal:
         fragile.until(job_id, lambda job: job.state == "queued", "queued")
     high = fragile.announced(recordings / "short.wav", priority="high")
