@@ -8,10 +8,11 @@ FILE ?=
 MONITORING ?=
 URL ?=
 ROWS ?=
+ONLY ?=
 # Another index where pip is to look for torch: the package index has it with CUDA, in gigabytes. docs/images.md
 TORCH_INDEX ?=
 
-.PHONY: help setup demo up test test-n8n check fmt lock bench bench-media review sbom clean
+.PHONY: help setup demo up test model test-n8n check fmt lock bench bench-media review sbom clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 13
@@ -49,6 +50,9 @@ test: setup .cache/prometheus/.ready ## all tests, against real emulators and re
 test-n8n: setup ## the n8n workflows in a real n8n (installs it into .cache: 1.8 GB, some minutes)
 	@$(BIN)/python -m tests.n8n.install
 	@$(BIN)/python -m pytest -m n8n tests/n8n
+
+model: setup ## every schedule of submitters, workers, sweeps, cancels and redrives keeps every promise (ONLY=text: some)
+	@$(BIN)/python -m tests.model $(if $(ONLY),--only "$(ONLY)")
 
 check: setup ## ruff, mypy --strict, the wiring tests
 	$(BIN)/ruff check .

@@ -38,7 +38,7 @@ _Lane = tuple[Destination | None, Priority]
 
 def backlog(store: JobStore, *destinations: Destination) -> int:
     """Open jobs bound for these destinations, or for any."""
-    snapshots = (store.get(opened.job_id) for opened in store.open_jobs())
+    snapshots = (store.get(job_id) for job_id in store.open_jobs())
     return sum(
         1
         for seen in snapshots
@@ -63,8 +63,8 @@ def _subscriptions(services: Services) -> Iterator[Sample]:
     now = services.now()
     waiting: Counter[_Lane] = Counter()
     oldest: dict[_Lane, datetime] = {}
-    for opened in services.store.open_jobs():
-        seen = services.store.get(opened.job_id)
+    for job_id in services.store.open_jobs():
+        seen = services.store.get(job_id)
         if seen and not seen.job.state.is_terminal:
             where, since = (seen.job.destination, seen.job.priority), seen.job.queued_at
             waiting[where] += 1

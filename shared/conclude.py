@@ -9,6 +9,7 @@ from shared.job import Job
 from shared.queues import Task
 from shared.resources import declared
 from shared.services import Services
+from shared.store import Marker
 
 _DEADLINE_SECONDS = declared().queues["webhooks"].dispatch_deadline
 
@@ -17,12 +18,7 @@ def conclude(job: Job, services: Services) -> None:
     """Queue the first try of the webhook, if one is wanted, and take the job off the sweep's list."""
     if job.webhook_url:
         enqueue_webhook(job, 1, None, services)
-    store = services.store
-    store.mark_closed(job.job_id, job.caller)
-    seen = store.get(job.job_id)
-    if seen is not None and not seen.job.state.is_terminal:
-        # Redriven meanwhile: the marker that went was the new submission's.
-        store.mark_open(job.job_id, job.caller)
+    services.store.mark_closed(Marker.of(job))
 
 
 def enqueue_webhook(job: Job, number: int, at: datetime | None, services: Services) -> None:

@@ -1,7 +1,7 @@
 """The jobs' records, markers and index, as objects in the state bucket.
 
 jobs/<job_id>.json                the record
-open/<caller>/<job_id>            a marker for the sweep: written before the record, removed when all is done
+open/<caller>/<job_id>[-<submission>]   a marker for the sweep: written before the record, removed when all is done
 index/<inverted time>-<job_id>    written once, so that "newest first" is a listing
 dead-letters/<date>/<id>.json     the letters
 """
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Final
 
 from pydantic import ValidationError
@@ -50,12 +51,32 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenJob:
-    """As its marker names it."""
+class Marker:
+    """Says that a submission of a job is under way.
+
+    Each submission has its own: who concludes one takes no marker away from the next, whenever that is redriven.
+    """
 
     job_id: str
     #: Who submitted it: an API key's name, or "upload".
     caller: str
+    submission: int = 1
+
+    @classmethod
+    def of(cls, job: Job) -> Marker:
+        """That of the job's present submission."""
+        return cls(job.job_id, job.caller, job.submission)
+
+    @classmethod
+    def named(cls, object_name: str) -> Marker:
+        caller, _, rest = object_name.removeprefix("open/").rpartition("/")
+        job_id, _, submission = rest.partition("-")
+        return cls(job_id, caller, int(submission or 1))
+
+    @property
+    def object_name(self) -> str:
+        """Those of one caller lie together, so that they can be counted."""
+        return f"open/{self.caller}/{self.job_id}" + (f"-{self.submission}" if self.submission > 1 else "")
 
 
 class JobStore:
@@ -109,21 +130,25 @@ class JobStore:
             self._bucket, _record(job.job_id), job.model_dump_json().encode(), if_generation=if_generation
         )
 
-    def mark_open(self, job_id: str, caller: str) -> None:
-        self._objects.write(self._bucket, _marker(job_id, caller), b"", if_generation=0)
+    def mark_open(self, marker: Marker) -> None:
+        self._objects.write(self._bucket, marker.object_name, b"", if_generation=0)
 
-    def mark_closed(self, job_id: str, caller: str) -> None:
-        self._objects.delete(self._bucket, _marker(job_id, caller))
+    def mark_closed(self, marker: Marker) -> None:
+        self._objects.delete(self._bucket, marker.object_name)
 
-    def marker_age_seconds(self, job_id: str, caller: str) -> float:
-        """0 when there is no marker."""
-        stored = self._objects.read(self._bucket, _marker(job_id, caller))
+    def marker_age_seconds(self, marker: Marker) -> float:
+        """0 when there is none."""
+        stored = self._objects.read(self._bucket, marker.object_name)
         return stored.age_seconds if stored else 0.0
 
-    def open_jobs(self) -> Iterator[OpenJob]:
+    def markers(self) -> Iterator[Marker]:
         for name in self._objects.list(self._bucket, prefix="open/"):
-            caller, _, job_id = name.removeprefix("open/").rpartition("/")
-            yield OpenJob(job_id, caller)
+            yield Marker.named(name)
+
+    def open_jobs(self) -> Iterator[str]:
+        """Every job that has a marker, once."""
+        for job_id, _ in groupby(self.markers(), key=lambda marker: marker.job_id):
+            yield job_id
 
     def count_open(self, caller: str, *, limit: int) -> int:
         """How many open jobs the caller has, counted up to `limit`: one listing, however many others there are."""
@@ -152,10 +177,6 @@ def index_key(job: Job) -> str:
 
 def job_id_of(index_key: str) -> str:
     return index_key.partition("-")[2]
-
-
-def _marker(job_id: str, caller: str) -> str:
-    return f"open/{caller}/{job_id}"
 
 
 def _record(job_id: str) -> str:

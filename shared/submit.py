@@ -21,6 +21,7 @@ from shared.queues import Task
 from shared.resources import declared
 from shared.routing import Destination
 from shared.services import Services
+from shared.store import Marker
 
 _log = logging.getLogger(__name__)
 
@@ -157,7 +158,7 @@ def _job(
 def _enter(job: Job, services: Services) -> Submitted:
     # Neither write waits for the other: nothing is accepted before both are there, and a caller who is cut off
     # comes again with the same key.
-    marking = services.side_by_side.submit(services.store.mark_open, job.job_id, job.caller)
+    marking = services.side_by_side.submit(services.store.mark_open, Marker.of(job))
     try:
         is_new = services.store.create(job)
     finally:
@@ -182,7 +183,7 @@ def _again(job: Job, sent_hash: str, services: Services) -> Submitted:
         raise IdempotencyMismatch("this Idempotency-Key was used before, with another request")
     # Whoever was first may have died after any of these steps.
     if not job.state.is_terminal:
-        services.store.mark_open(job.job_id, job.caller)
+        services.store.mark_open(Marker.of(job))
     _announce(job, services)
     _log.info("job repeated", extra={"event": "job.repeated", "job_id": job.job_id, "state": job.state})
     return Submitted(job, is_new=False)

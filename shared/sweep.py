@@ -11,7 +11,7 @@ from shared.errors import JobError
 from shared.job import WORKER_LOST, Job, State
 from shared.routing import Destination
 from shared.services import Services
-from shared.store import OpenJob, Snapshot
+from shared.store import Marker, Snapshot
 from shared.submit import send
 
 _log = logging.getLogger(__name__)
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 class Mended(StrEnum):
     NOTHING = "nothing"
-    #: A marker whose record was never written: nobody was told of that job.
+    #: A marker whose record, or whose submission of it, was never written: nobody was told of that.
     MARKER = "marker"
     #: A terminal job whose webhook or marker was left.
     CONCLUDED = "concluded"
@@ -30,38 +30,38 @@ class Mended(StrEnum):
 
 def sweep(services: Services) -> Counter[str]:
     """Look at every open job once; answers how many of each kind were mended."""
-    counts: Counter[str] = Counter(services.side_by_side.map(lambda opened: _mend(opened, services), _open(services)))
+    markers = list(services.store.markers())
+    counts: Counter[str] = Counter(services.side_by_side.map(lambda marker: _mend(marker, services), markers))
     counts["slots"] = services.slots.sweep()
     _log.info("swept", extra={"event": "sweep.done", **{f"swept_{kind}": number for kind, number in counts.items()}})
     return counts
 
 
-def _open(services: Services) -> list[OpenJob]:
-    return list(services.store.open_jobs())
-
-
-def _mend(opened: OpenJob, services: Services) -> Mended:
+def _mend(marker: Marker, services: Services) -> Mended:
     try:
-        return _mend_one(opened, services)
+        return _mend_one(marker, services)
     except JobError as error:
         # The next sweep tries again.
         _log.warning(
-            "sweep failed", extra={"event": "sweep.failed", "job_id": opened.job_id, "error": error.reason_code}
+            "sweep failed", extra={"event": "sweep.failed", "job_id": marker.job_id, "error": error.reason_code}
         )
         return Mended.FAILED
 
 
-def _mend_one(opened: OpenJob, services: Services) -> Mended:
+def _mend_one(marker: Marker, services: Services) -> Mended:
     settings = services.settings
-    job_id, caller = opened.job_id, opened.caller
+    job_id = marker.job_id
     seen = services.store.get(job_id)
-    if seen is None:
-        if services.store.marker_age_seconds(job_id, caller) < settings.grace_seconds:
+    if seen is None or seen.job.submission < marker.submission:
+        if services.store.marker_age_seconds(marker) < settings.abandoned_seconds:
             return Mended.NOTHING
-        services.store.mark_closed(job_id, caller)
-        if services.store.get(job_id) is not None:
-            # Made just now, under this old marker: its caller came again with the same key.
-            services.store.mark_open(job_id, caller)
+        services.store.mark_closed(marker)
+        return Mended.MARKER
+    if seen.job.submission > marker.submission:
+        if not seen.job.state.is_terminal:
+            # A revision before this one had one marker for all submissions.
+            services.store.mark_open(Marker.of(seen.job))
+        services.store.mark_closed(marker)
         return Mended.MARKER
     if seen.age_seconds < settings.grace_seconds:
         return Mended.NOTHING

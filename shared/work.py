@@ -63,6 +63,8 @@ class Worker:
     started_at: float = field(default_factory=time.monotonic)
     #: What the first job that is taken carries.
     startup: Startup = field(default_factory=Startup)
+    #: Makes each try of each worker the owner of its own lease.
+    unique: Callable[[], str] = lambda: uuid4().hex[:12]
     pace: Pace = field(init=False)
 
     def __post_init__(self) -> None:
@@ -96,7 +98,7 @@ def _take(job_id: str, submission: int, worker: Worker) -> Taken:
     )
     is_taken = False
     try:
-        taken = take(job_id, submission, f"{worker.name}/{uuid4().hex[:12]}", worker.services, place)
+        taken = take(job_id, submission, f"{worker.name}/{worker.unique()}", worker.services, place)
         is_taken = taken.claim is Claim.TAKEN
     finally:
         if not is_taken:

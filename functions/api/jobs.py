@@ -23,7 +23,7 @@ from shared.events import traceparent
 from shared.job import TRANSITIONS, Job, State
 from shared.lanes import Priority
 from shared.services import Services
-from shared.store import Snapshot
+from shared.store import Marker, Snapshot
 from shared.submit import JobRequest, Submitted, repeated, send, submit
 
 _log = logging.getLogger(__name__)
@@ -122,20 +122,18 @@ def redrive(request: flask.Request, everything: Services, key: ApiKey, job_id: s
 
     def change(seen: Snapshot) -> Job | None:
         if seen.job.state is State.QUEUED:
+            everything.store.mark_open(Marker.of(seen.job))
             return None
         if not seen.job.state.is_terminal or State.QUEUED not in TRANSITIONS[seen.job.state]:
             raise Conflict(f"the job is {seen.job.state} and cannot be redriven")
         if seen.job.destination is None:
             raise Conflict("the upload was refused; upload it again once it is put right")
-        return seen.job.redriven(everything.now())
+        # The marker first, as ever: a crash from here on is the sweep's to mend.
+        redriven = seen.job.redriven(everything.now())
+        everything.store.mark_open(Marker.of(redriven))
+        return redriven
 
-    mine = own_job(job_id, key, everything)
-    change(mine)
-    # The marker first, as ever: a crash from here on is the sweep's to mend.
-    everything.store.mark_open(job_id, mine.job.caller)
     job = _change(job_id, key, everything, change)
-    # And again: whoever concluded the old submission meanwhile may have taken it away.
-    everything.store.mark_open(job_id, mine.job.caller)
     if not send(job, everything):
         # The queue remembers this submission's task, whatever became of it.
         send(job, everything, task_suffix=f"-redriven-{secrets.token_hex(4)}")

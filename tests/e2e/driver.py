@@ -46,7 +46,7 @@ class Driver:
         """The job once it is terminal and nothing is left to do for it."""
         job = self.until(job_id, lambda job: job.state.is_terminal, "a terminal state", within_s=within_s)
         eventually(
-            lambda: job_id not in {each.job_id for each in self.cloud.services.store.open_jobs()},
+            lambda: job_id not in set(self.cloud.services.store.open_jobs()),
             "its marker is gone",
             within_s=30,
         )

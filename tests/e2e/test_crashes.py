@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from shared.job import Job, Source
-from shared.store import JobStore
+from shared.store import JobStore, Marker
 from tests.e2e.driver import Driver
 from tests.waiting import eventually
 
@@ -76,7 +76,7 @@ def test_a_submit_that_died_before_its_message_is_mended_by_the_sweep(fragile: D
             "queued_at": services.now(),
         }
     )
-    store.mark_open(half.job_id, half.caller)
+    store.mark_open(Marker.of(half))
     assert store.create(half)
     job = fragile.ended(half.job_id)
     assert (job.state, job.attempts_counted) == ("succeeded", 1), job

@@ -17,6 +17,10 @@ class FakeClock:
         with self._lock:
             return self._now
 
+    def set(self, now: datetime) -> None:
+        with self._lock:
+            self._now = now
+
     def advance(self, seconds: float) -> None:
         with self._lock:
             self._now += timedelta(seconds=seconds)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from shared.errors import RateLimited, SourceMissing
 from shared.objects import ObjectHead, ObjectInfo, StoredObject
@@ -23,6 +23,7 @@ _NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 _PAUSE = timedelta(seconds=1)
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 _CHUNK_BYTES = 2**16
+_FIRST_GENERATION = 1_700_000_000_000_000
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,12 @@ class _Stored:
     generation: int
     updated: datetime
     content_type: str
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, str] = field(hash=False)
 
 
 @dataclass
 class FakeObjects:
-    """Generations grow over the whole store; a second write to one object within a second of `clock` is refused."""
+    """Generations grow, past an object's deletion, too; a second write to it within a second of `clock` is refused."""
 
     clock: FakeClock = field(default_factory=FakeClock)
     faults: Faults = field(default_factory=Faults)
@@ -55,7 +56,8 @@ class FakeObjects:
     sessions: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _stored: dict[_Name, _Stored] = field(default_factory=dict)
     _written_at: dict[_Name, datetime] = field(default_factory=dict)
-    _generation: int = 1_700_000_000_000_000
+    #: The last generation of every object there ever was.
+    _generations: dict[_Name, int] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def read(self, bucket: str, name: str) -> StoredObject | None:
@@ -150,7 +152,8 @@ class FakeObjects:
         return len(data)
 
     def upload(self, bucket: str, name: str, path: Path, *, content_type: str) -> None:
-        self._call("upload", name, lambda: self._write(bucket, name, path.read_bytes(), None, content_type, _NOTHING))
+        data = path.read_bytes()
+        self._call("upload", name, lambda: self._write(bucket, name, data, None, content_type, _NOTHING))
 
     def upload_session(
         self, bucket: str, name: str, *, content_type: str, metadata: Mapping[str, str], origin: str | None = None
@@ -186,6 +189,19 @@ class FakeObjects:
         """The next write (of a name that starts so) happens, and its repetition by the client meets its own 412."""
         self.faults.fail_next(f"objects.write {name}", None, happens=True)
 
+    def picture(self) -> tuple[object, ...]:
+        """All there is, as a value that can be compared, and put back by `restore`."""
+        stored = sorted((*key, each) for key, each in self._stored.items())
+        return tuple(stored), tuple(sorted(self._generations.items()))
+
+    def restore(self, picture: Any) -> None:
+        """Be as in the picture; when an object was written last, as the limit of writes sees it, is forgotten."""
+        stored, generations = picture
+        self._stored = {(bucket, name): each for bucket, name, each in stored}
+        self._generations = dict(generations)
+        self._written_at.clear()
+        self.writes.clear()
+
     def _call(self, method: str, name: str, do: Callable[[], _T]) -> _T:
         def locked() -> _T:
             with self._lock:
@@ -214,9 +230,9 @@ class FakeObjects:
         return self._store(bucket, name, data, content_type, metadata)
 
     def _store(self, bucket: str, name: str, data: bytes, content_type: str, metadata: Mapping[str, str]) -> int:
-        self._generation += 1
+        generation = self._generations[bucket, name] = self._generations.get((bucket, name), _FIRST_GENERATION) + 1
         now = self.clock.now()
-        self._stored[bucket, name] = _Stored(data, self._generation, now, content_type, dict(metadata))
+        self._stored[bucket, name] = _Stored(data, generation, now, content_type, dict(metadata))
         self._written_at[bucket, name] = now
         self.writes.append(Write(bucket, name, data))
-        return self._generation
+        return generation

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from shared.errors import Misconfigured
 from shared.queues import Task
@@ -49,6 +50,15 @@ class FakeQueues:
     def on(self, queue: str) -> list[Task]:
         """Tasks of one queue that are not done yet, oldest first."""
         return [task for (name, _), task in list(self.waiting.items()) if name == queue]
+
+    def picture(self) -> tuple[object, ...]:
+        """All there is, as a value that can be compared, and put back by `restore`."""
+        return tuple(self.waiting.items()), tuple(sorted(self._ended_at.items()))
+
+    def restore(self, picture: Any) -> None:
+        waiting, ended_at = picture
+        self.waiting, self._ended_at = dict(waiting), dict(ended_at)
+        self.queued.clear()
 
     def done(self, queue: str, task: Task) -> None:
         """The task's target answered 2xx."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
+from typing import Any
 
 from shared.errors import Misconfigured
 from shared.pubsub import Delivery
@@ -23,7 +24,7 @@ class Published:
     topic: str
     message_id: str
     data: bytes
-    attributes: Mapping[str, str]
+    attributes: Mapping[str, str] = field(hash=False)
 
 
 @dataclass
@@ -103,6 +104,25 @@ class FakeSubscription:
         with self._changed:
             return [held.message for held in self._held]
 
+    def picture(self) -> tuple[object, ...]:
+        """What is held, as a value that can be compared, and put back by `restore`."""
+        return tuple((held.message, held.due, held.ack_id, held.deliveries) for held in self._held)
+
+    def restore(self, picture: Any) -> None:
+        self._held = [_Held(*held) for held in picture]
+        for noted in (self.acked, self.nacked, self.extended):
+            noted.clear()
+
+    @property
+    def has_due(self) -> bool:
+        """Would a pull be answered at once?"""
+        return bool(self._due())
+
+    def redeliver(self) -> None:
+        """What is with somebody comes again, as it may at any time: delivery is at least once."""
+        for held in self._held:
+            held.due = min(held.due, self.clock.now())
+
     def _due(self) -> list[_Held]:
         return [held for held in self._held if held.due <= self.clock.now()]
 
@@ -142,6 +162,19 @@ class FakeTopics:
 
     def subscription(self, name: str) -> FakeSubscription:
         return next(one for many in self.subscriptions.values() for one in many if one.name == name)
+
+    def picture(self) -> tuple[object, ...]:
+        """All there is, as a value that can be compared, and put back by `restore`."""
+        return tuple(self.published), tuple(one.picture() for one in self._all())
+
+    def restore(self, picture: Any) -> None:
+        published, held = picture
+        self.published[:] = published
+        for subscription, each in zip(self._all(), held, strict=True):
+            subscription.restore(each)
+
+    def _all(self) -> list[FakeSubscription]:
+        return [one for many in self.subscriptions.values() for one in many]
 
     def on(self, topic: str) -> list[Published]:
         """What was published there."""

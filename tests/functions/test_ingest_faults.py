@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 
 from shared.api import Problem
 from shared.errors import Misconfigured, RateLimited, Unavailable
+from shared.store import Marker
 from tests.fakes.services import FakeServices, fake_services
 from tests.functions.serving import MP4, SHOP, TEXT, change, serving, submitted
 from tests.unit.http_server import answer as replies
@@ -265,7 +266,7 @@ def test_redrive_of_a_job_that_runs_or_succeeded_is_409(
 ) -> None:
     job = submitted(everything)
     change(everything, job.job_id, *steps)
-    everything.store.mark_closed(job.job_id, job.caller)
+    everything.store.mark_closed(Marker.of(job))
     answer = api.post(f"/v1/jobs/{job.job_id}:redrive", headers=SHOP)
     assert (answer.status_code, problem(answer).code) == (409, "conflict")
     assert everything.objects.names("state", "open/") == []

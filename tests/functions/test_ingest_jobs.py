@@ -250,7 +250,7 @@ def test_redrive_starts_the_next_submission(api: FlaskClient, everything: FakeSe
     again = record(everything, job.job_id)
     assert (again.submission, again.attempts_counted, again.failure) == (2, 0, None)
     assert [message.attributes["submission"] for message in everything.topics.on("gpu-tasks")] == ["1", "2"]
-    assert everything.objects.names("state", "open/") == [f"open/shop/{job.job_id}"]
+    assert everything.objects.names("state", "open/") == [f"open/shop/{job.job_id}", f"open/shop/{job.job_id}-2"]
 
 
 def test_redrive_of_a_queued_job_publishes_again(api: FlaskClient, everything: FakeServices) -> None:

@@ -133,6 +133,8 @@ def make_real(case: Any, jobs: list[str]) -> None:
             by_name = {each if isinstance(each, str) else each["name"]: each for each in operations}
             if "transcribe" in by_name:
                 by_name.pop("translate", None)
+            if isinstance(shots := by_name.get("shots"), dict) and shots.get("model") == "transnetv2":
+                by_name["shots"] = {name: each for name, each in shots.items() if name != "threshold"}
             if isinstance(thumbnails := by_name.get("thumbnails"), dict):
                 given = [name for name in ("per", "count", "seconds") if thumbnails.get(name) is not None]
                 by_name["thumbnails"] = {name: each for name, each in thumbnails.items() if name not in given[1:]}

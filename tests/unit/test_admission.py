@@ -10,6 +10,7 @@ import pytest
 from shared.admission import admit
 from shared.api_keys import ApiKey
 from shared.errors import Overloaded, Unavailable
+from shared.store import Marker
 from tests.fakes.objects import FakeObjects
 from tests.fakes.services import FakeServices, fake_services
 from tests.fakes.world import World, request
@@ -48,14 +49,14 @@ def test_an_allowance_counts_the_callers_own_unfinished_jobs() -> None:
 
 
 def test_a_name_that_begins_with_anothers_is_counted_apart(services: FakeServices) -> None:
-    services.store.mark_open("1", "shop-two")
+    services.store.mark_open(Marker("1", "shop-two"))
     assert refusal(key(1), services) is None
     assert refusal(key(1, "shop-two"), services) == "allowance_used"
 
 
 def test_counting_is_one_bounded_listing(services: FakeServices) -> None:
     for number in range(50):
-        services.store.mark_open(job(str(number)).job_id, "shop")
+        services.store.mark_open(Marker.of(job(str(number))))
     before = len(services.faults.calls)
     assert services.store.count_open("shop", limit=7) == 7
     assert services.faults.calls[before:] == ["objects.list open/shop/"]

@@ -109,7 +109,7 @@ def test_many_faults_in_one_life_lose_nothing(story: Story, seed: int) -> None:
     _play(world, story, f"seed {seed}", is_alone=False)
 
 
-def test_submitting_makes_four_calls_and_one_attempt_ten() -> None:
+def test_submitting_makes_four_calls_and_one_attempt_nine() -> None:
     """The price of one job, of which the API's answer waits for the first four: a change of it should be meant."""
     world = STORIES["succeeds on the GPU"].world()
     world.services.objects.limits_rate = False
@@ -118,7 +118,7 @@ def test_submitting_makes_four_calls_and_one_attempt_ten() -> None:
     assert len(submitting) == 4, submitting
     attempt(job.job_id, 1, world.worker())
     working = world.services.faults.calls[4:]
-    assert len(working) == 10, working
+    assert len(working) == 9, working
 
 
 def _calls_of(story: Story) -> list[str]:

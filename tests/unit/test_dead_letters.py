@@ -11,6 +11,7 @@ from shared.dead_letters import give_up, give_up_unreadable, mark
 from shared.errors import Unavailable
 from shared.job import Failure, Job, State
 from shared.request_body import MAX_BODY_BYTES
+from shared.store import Marker
 from tests.fakes.faults import Crash
 from tests.fakes.services import FakeServices
 from tests.unit.samples import NO_LUCK, NOON, job, job_in
@@ -19,7 +20,7 @@ WHY = Failure(code="undeliverable", message="20 deliveries")
 
 
 def put(services: FakeServices, record: Job) -> Job:
-    services.store.mark_open(record.job_id, record.caller)
+    services.store.mark_open(Marker.of(record))
     services.store.create(record)
     services.clock.advance(3600)
     return record
@@ -48,7 +49,6 @@ def test_giving_up_publishes_the_letter_then_marks_the_record_then_concludes(
         "objects.write jobs",
         "queues.enqueue webhooks",
         "objects.delete open",
-        "objects.read jobs",
     ]
     dead = record_of(services, record)
     assert (dead.state, dead.failure, dead.owner, dead.finished_at) == (State.DEAD_LETTERED, WHY, None, services.now())
@@ -95,7 +95,7 @@ def test_a_job_that_ended_meanwhile_stays_as_it_is_and_is_concluded(services: Fa
 def test_a_redriven_job_is_not_marked_for_its_older_submission(services: FakeServices) -> None:
     record = put(services, job(submission=2))
     assert mark(record.job_id, 1, WHY, services) == record
-    assert services.objects.names("state", "open/") == [f"open/shop/{record.job_id}"]
+    assert services.objects.names("state", "open/") == [f"open/shop/{record.job_id}-2"]
 
 
 def test_a_job_that_somebody_works_on_is_not_marked_before_its_lease_ends(services: FakeServices) -> None:
@@ -162,6 +162,7 @@ class TestConclude:
 
     def test_a_job_redriven_meanwhile_keeps_its_marker(self, services: FakeServices) -> None:
         record = put(services, job_in(State.FAILED))
+        services.store.mark_open(Marker(record.job_id, record.caller, 2))
         services.store.update(record.job_id, lambda seen: seen.job.redriven(NOON))
         conclude(record, services)
-        assert services.objects.names("state", "open/") == [f"open/shop/{record.job_id}"]
+        assert services.objects.names("state", "open/") == [f"open/shop/{record.job_id}-2"]

@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import RateLimited, Unavailable
 from shared.job import Job, State
-from shared.store import JobStore, OpenJob, Snapshot, index_key, job_id_of
+from shared.store import JobStore, Marker, Snapshot, index_key, job_id_of
 from tests.fakes.objects import FakeObjects
 from tests.unit.samples import NOON, job, job_in
 
@@ -172,15 +172,24 @@ def test_the_index_lists_the_newest_job_first(store: JobStore) -> None:
 def test_a_marker_is_there_until_it_is_closed_and_may_be_set_and_closed_twice(
     store: JobStore, objects: FakeObjects
 ) -> None:
-    store.mark_open(JOB.job_id, JOB.caller)
-    store.mark_open(JOB.job_id, JOB.caller)
-    assert list(store.open_jobs()) == [OpenJob(JOB.job_id, JOB.caller)]
+    marker = Marker.of(JOB)
+    store.mark_open(marker)
+    store.mark_open(marker)
+    assert list(store.markers()) == [marker]
     objects.clock.advance(7)
-    assert store.marker_age_seconds(JOB.job_id, JOB.caller) == 7
-    store.mark_closed(JOB.job_id, JOB.caller)
-    store.mark_closed(JOB.job_id, JOB.caller)
-    assert list(store.open_jobs()) == []
-    assert store.marker_age_seconds(JOB.job_id, JOB.caller) == 0
+    assert store.marker_age_seconds(marker) == 7
+    store.mark_closed(marker)
+    store.mark_closed(marker)
+    assert list(store.markers()) == []
+    assert store.marker_age_seconds(marker) == 0
+
+
+def test_each_submission_has_a_marker_of_its_own(store: JobStore) -> None:
+    for submission in (1, 2, 10):
+        store.mark_open(Marker(JOB.job_id, JOB.caller, submission))
+    store.mark_closed(Marker.of(JOB))
+    assert {marker.submission for marker in store.markers()} == {2, 10}
+    assert list(store.open_jobs()) == [JOB.job_id]
 
 
 def test_a_letter_is_kept_once(store: JobStore, objects: FakeObjects) -> None:

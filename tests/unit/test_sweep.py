@@ -14,7 +14,7 @@ from shared.errors import Unavailable
 from shared.events import JobMessage, job_message
 from shared.job import Job, State
 from shared.routing import Destination
-from shared.store import index_key
+from shared.store import Marker, index_key
 from shared.sweep import sweep
 from tests.fakes.services import FakeServices, fake_services
 from tests.unit.samples import NOON, job, job_in
@@ -22,7 +22,7 @@ from tests.unit.samples import NOON, job, job_in
 
 def left(services: FakeServices, record: Job) -> Job:
     """A record and its marker, left alone until the grace time is over."""
-    services.store.mark_open(record.job_id, record.caller)
+    services.store.mark_open(Marker.of(record))
     services.store.create(record)
     services.clock.advance(services.settings.grace_seconds)
     return record
@@ -46,13 +46,38 @@ def test_nothing_open_is_nothing_to_do(services: FakeServices) -> None:
     assert sweep(services) == {"slots": 0}
 
 
-def test_a_marker_whose_record_was_never_written_goes_after_the_grace_time(services: FakeServices) -> None:
-    services.store.mark_open(job().job_id, "shop")
-    services.clock.advance(services.settings.grace_seconds - 1)
+def test_a_marker_whose_record_was_never_written_goes_once_no_request_can_write_it_any_more(
+    services: FakeServices,
+) -> None:
+    services.store.mark_open(Marker(job().job_id, "shop"))
+    services.clock.advance(services.settings.abandoned_seconds - 1)
     assert sweep(services) == {"nothing": 1, "slots": 0}
     services.clock.advance(1)
     assert sweep(services) == {"marker": 1, "slots": 0}
     assert markers(services) == []
+
+
+def test_a_marker_of_a_redrive_that_is_not_written_yet_waits_for_it(services: FakeServices) -> None:
+    """A redriver may be slow, and die right after it has written."""
+    failed = left(services, job_in(State.FAILED))
+    services.store.mark_open(Marker(failed.job_id, failed.caller, 2))
+    assert sweep(services) == {"concluded": 1, "nothing": 1, "slots": 0}
+    assert markers(services) == [f"open/{failed.caller}/{failed.job_id}-2"]
+    services.clock.advance(services.settings.abandoned_seconds)
+    assert sweep(services) == {"marker": 1, "slots": 0}
+    assert markers(services) == []
+
+
+@pytest.mark.parametrize(("state", "kept"), [(State.QUEUED, ["-2"]), (State.FAILED, [])])
+def test_the_marker_of_an_older_submission_goes_and_never_a_waiting_jobs_last(
+    services: FakeServices, state: State, kept: list[str]
+) -> None:
+    """A job that the revision before has redriven has none but that one."""
+    redriven = left(services, job_in(state))
+    services.store.update(redriven.job_id, lambda seen: seen.job.model_copy(update={"submission": 2}))
+    services.clock.advance(services.settings.grace_seconds)
+    assert sweep(services) == {"marker": 1, "slots": 0}
+    assert markers(services) == [f"open/{redriven.caller}/{redriven.job_id}{end}" for end in kept]
 
 
 @pytest.mark.parametrize("state", [state for state in State if state.is_terminal])
@@ -113,7 +138,7 @@ def test_a_job_that_waited_long_and_then_lost_its_worker_is_sent_again_soon(serv
 @pytest.mark.parametrize("age", [0, 44, 60, 119])
 def test_a_young_job_is_left_alone(services: FakeServices, age: float) -> None:
     for record in (job("a"), job_in(State.RUNNING), job("b", state=State.FAILED)):
-        services.store.mark_open(record.job_id, record.caller)
+        services.store.mark_open(Marker.of(record))
         services.store.create(record)
     services.clock.advance(age)
     assert sweep(services) == {"nothing": 3, "slots": 0}
@@ -155,7 +180,7 @@ def test_one_job_that_cannot_be_mended_does_not_keep_the_others_waiting(
     services: FakeServices, caplog: pytest.LogCaptureFixture
 ) -> None:
     for number in range(3):
-        services.store.mark_open(job(str(number)).job_id, "shop")
+        services.store.mark_open(Marker.of(job(str(number))))
         services.store.create(job(str(number)))
     services.clock.advance(services.settings.grace_seconds)
     services.faults.fail_next("topics.publish", Unavailable("Pub/Sub is down"))
