@@ -83,8 +83,9 @@ class GcsObjects:
         blob = self._blob(bucket, name, generation)
         try:
             with _translated(name):
+                # As stored: an object may say that it is compressed, and be a thousand times larger when it is not.
                 data: bytes = blob.download_as_bytes(
-                    start=0, end=length - 1, timeout=_TIMEOUT, retry=_RETRY, checksum=None
+                    start=0, end=length - 1, timeout=_TIMEOUT, retry=_RETRY, checksum=None, raw_download=True
                 )
         except SourceMissing:
             return None
@@ -94,7 +95,7 @@ class GcsObjects:
         headers: Mapping[str, str] = self._answer.headers
         # "bytes 0-4095/12345"; an object shorter than the range may come whole, without the header.
         size = int(headers.get("Content-Range", f"/{len(data)}").rpartition("/")[2])
-        return ObjectHead(data, int(headers["X-Goog-Generation"]), size, headers.get("Content-Type", ""))
+        return ObjectHead(data[:length], int(headers["X-Goog-Generation"]), size, headers.get("Content-Type", ""))
 
     def read_range(self, bucket: str, name: str, start: int, length: int, *, generation: int | None = None) -> bytes:
         blob = self._blob(bucket, name, generation)

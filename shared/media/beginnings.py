@@ -77,6 +77,7 @@ def beginnings(container: InputContainer, streams: Sequence[VideoStream]) -> dic
         for _, packet in zip(range(_PATIENCE), container.demux(), strict=False):
             if all(each.is_known for each in found.values()):
                 break
-            if packet.stream_index in found:
+            # Beyond libav's limit of streams, a number may be another kind's.
+            if packet.stream_index in found and isinstance(packet.stream, VideoStream):
                 found[packet.stream_index].add(packet)
     return found

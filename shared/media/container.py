@@ -38,6 +38,9 @@ _DEMUXERS: Final = (
 #: What libav reads at once: much of a file on disk, little of an object, most of which is not needed after a seek.
 _BUFFER_BYTES: Final = 256 * 1024
 _REMOTE_BUFFER_BYTES: Final = 64 * 1024
+#: Of one picture: 200 megapixels, the most that cameras take (16320x12240).
+MOST_PIXELS: Final = 16_384 * 12_288
+_MOST_STREAMS: Final = 1000
 #: Pixels, or channels, that a default stream is ahead by (map_auto_video, map_auto_audio in fftools/ffmpeg_mux_init.c).
 _DEFAULT_BONUS: Final = 5_000_000
 
@@ -59,7 +62,8 @@ def last_words(error: FFmpegError) -> str:
 def open_media(source: Source, hwaccel: HWAccel | None = None) -> Iterator[InputContainer]:
     """Open a file for reading, on a hardware decoder if given; what reading a remote one raises comes out unchanged.
 
-    Raises ProcessingFailed (`empty_file`, `undecodable`, `no_media`) and says what is wrong with the file.
+    Raises ProcessingFailed (`empty_file`, `undecodable`, `no_media`, `too_many_pixels`) and says what is wrong with
+    the file.
     """
     if size_of(source) == 0:
         raise ProcessingFailed("the file is empty (0 bytes)", code="empty_file")
@@ -68,7 +72,11 @@ def open_media(source: Source, hwaccel: HWAccel | None = None) -> Iterator[Input
             container = av.open(
                 _Nameless(file),
                 mode="r",
-                options={"format_whitelist": _DEMUXERS, "protocol_whitelist": "none"},
+                options={
+                    "format_whitelist": _DEMUXERS,
+                    "protocol_whitelist": "none",
+                    "max_streams": str(_MOST_STREAMS),
+                },
                 metadata_errors="replace",
                 hwaccel=hwaccel,
                 buffer_size=_REMOTE_BUFFER_BYTES if isinstance(source, RemoteObject) else _BUFFER_BYTES,
@@ -80,7 +88,18 @@ def open_media(source: Source, hwaccel: HWAccel | None = None) -> Iterator[Input
         with container:
             if not any(stream.type in ("audio", "video") for stream in container.streams):
                 raise ProcessingFailed("the file holds no audio and no video", code="no_media")
+            _require_usual_pictures(container)
             yield container
+
+
+def _require_usual_pictures(container: InputContainer) -> None:
+    for stream in container.streams.video:
+        context = stream.codec_context
+        if context is not None and context.width * context.height > MOST_PIXELS:
+            size = f"{context.width}x{context.height}"
+            raise ProcessingFailed(
+                f"the picture of {size} has more than {MOST_PIXELS:,} pixels", code="too_many_pixels"
+            )
 
 
 class _Nameless:

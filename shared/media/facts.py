@@ -51,9 +51,9 @@ class Facts:
     sample_rate: int | None
     #: Of the best video stream; None when there is none.
     video: VideoFacts | None
-    #: Of all streams, by their numbers.
-    sample_rates: tuple[int, ...] = ()
-    videos: tuple[VideoFacts, ...] = ()
+    #: Of all streams, by their numbers; None for one that nothing here decodes.
+    sample_rates: tuple[int | None, ...] = ()
+    videos: tuple[VideoFacts | None, ...] = ()
 
     def sample_rate_of(self, stream: int | None) -> int | None:
         """Of an audio stream, or of the best; None when there is none."""
@@ -77,8 +77,8 @@ def look(media: MediaFile) -> Facts:
         duration=duration_seconds(container),
         sample_rate=sound.sample_rate if sound is not None else None,
         video=_video(container, pictures) if pictures is not None else None,
-        sample_rates=tuple(stream.sample_rate for stream in container.streams.audio),
-        videos=tuple(_video(container, stream) for stream in container.streams.video),
+        sample_rates=tuple(each.sample_rate if each.codec_context else None for each in container.streams.audio),
+        videos=tuple(_video(container, each) if each.codec_context else None for each in container.streams.video),
     )
 
 

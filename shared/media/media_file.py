@@ -11,7 +11,7 @@ from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from shared.errors import JobError
-from shared.media.container import is_cover_art, open_media
+from shared.media.container import MOST_PIXELS, is_cover_art, open_media
 from shared.media.hardware import nvdec
 from shared.processor import Decoder
 from shared.source import Source, size_of
@@ -89,3 +89,5 @@ class MediaFile:
             if stream.codec_context is not None and not is_cover_art(stream):
                 stream.codec_context.thread_type = "AUTO"
                 stream.codec_context.thread_count = self._threads
+                # A stream may grow later on.
+                stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}

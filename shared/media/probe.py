@@ -21,11 +21,14 @@ from shared.media.container import (
     seconds,
 )
 from shared.media.media_file import MediaFile
+from shared.media.tags import Tags
 
 #: A coding that is not compressed: its bit rate says how many bits a sample has.
 _PCM: Final = "pcm_"
 #: What an MP4 says in a tag that it must have and has nothing to say in.
 _NO_VENDOR: Final = "[0][0][0][0]"
+#: An audio book has some hundred.
+_MOST_CHAPTERS: Final = 5000
 
 
 def probe(media: MediaFile, length: float) -> dict[str, Any]:
@@ -37,7 +40,10 @@ def describe(container: InputContainer, *, size: int, length: float) -> dict[str
     """The same of a container that was just opened, and is read on from there; `size` is the file's, in bytes."""
     duration = duration_seconds(container)
     # All of the headers first: decoding changes them.
-    streams = [_stream(stream) for stream in container.streams]
+    tags = Tags()
+    file_tags = tags.of(container.metadata)
+    streams = [_stream(stream, tags) for stream in container.streams]
+    chapters = [_chapter(chapter, tags) for chapter in container.chapters()[:_MOST_CHAPTERS]]
     videos = [stream for stream in container.streams.video if stream.codec_context is not None]
     begun = beginnings(container, videos)
     for video in videos:
@@ -51,9 +57,10 @@ def describe(container: InputContainer, *, size: int, length: float) -> dict[str
         "start_time_s": round((container.start_time or 0) / av.time_base, 6),
         "size_bytes": size,
         "bit_rate": container.bit_rate or None,
-        "tags": dict(container.metadata),
+        "tags": file_tags,
+        **({"tags_cut": True} if tags.are_cut else {}),
         "best_streams": {name: None if stream is None else stream.index for name, stream in best.items()},
-        "chapters": [_chapter(chapter) for chapter in container.chapters()],
+        "chapters": chapters,
         "streams": streams,
     }
 
@@ -65,16 +72,17 @@ def kind(container: InputContainer) -> str:
     return "video" if best_video(container) is not None else "audio"
 
 
-def _stream(stream: Stream) -> dict[str, Any]:
+def _stream(stream: Stream, tags: Tags) -> dict[str, Any]:
     context = stream.codec_context
+    told = tags.of({name: text for name, text in stream.metadata.items() if text != _NO_VENDOR})
     facts: dict[str, Any] = {
         "index": stream.index,
         "type": stream.type,
         "codec": _codec(stream),
         "codec_tag": None if context is None else _printable(context.codec_tag),
         "profile": stream.profile,
-        "language": None if stream.language == "und" else stream.language,
-        "title": stream.metadata.get("title"),
+        "language": None if told.get("language") == "und" else told.get("language"),
+        "title": told.get("title"),
         "default": bool(stream.disposition & Disposition.default),
         "forced": bool(stream.disposition & Disposition.forced),
         "attached_pic": is_cover_art(stream),
@@ -84,7 +92,7 @@ def _stream(stream: Stream) -> dict[str, Any]:
         "duration_s": _rounded(seconds(stream.duration, stream.time_base)),
         "frames": stream.frames or None,
         "bit_rate": _bit_rate(stream),
-        "tags": {name: text for name, text in stream.metadata.items() if text != _NO_VENDOR},
+        "tags": told,
     }
     match stream:
         case VideoStream() if context is not None:
@@ -92,7 +100,11 @@ def _stream(stream: Stream) -> dict[str, Any]:
         case AudioStream() if context is not None:
             facts |= _audio(stream)
         case AttachmentStream():
-            facts |= {"filename": stream.name, "mimetype": stream.mimetype, "size_bytes": len(stream.data)}
+            facts |= {
+                "filename": told.get("filename"),
+                "mimetype": told.get("mimetype"),
+                "size_bytes": len(stream.data),
+            }
         case _:
             pass
     return facts
@@ -100,7 +112,8 @@ def _stream(stream: Stream) -> dict[str, Any]:
 
 def _audio(stream: AudioStream) -> dict[str, Any]:
     coding, channels, rate = stream.codec_context.codec.canonical_name, stream.channels, stream.sample_rate
-    pcm_bits = (stream.codec_context.bit_rate or 0) // (rate * channels) if coding.startswith(_PCM) and rate else None
+    samples = rate * channels
+    pcm_bits = (stream.codec_context.bit_rate or 0) // samples if coding.startswith(_PCM) and samples else None
     return {
         "sample_rate": rate,
         "channels": channels,
@@ -129,12 +142,13 @@ def _bit_rate(stream: Stream) -> int | None:
     return stated or (int(tag) if tag.isdecimal() else None)
 
 
-def _chapter(chapter: Any) -> dict[str, Any]:
+def _chapter(chapter: Any, tags: Tags) -> dict[str, Any]:
+    told = tags.of(chapter["metadata"])
     return {
         "start_s": _rounded(seconds(chapter["start"], chapter["time_base"])),
         "end_s": _rounded(seconds(chapter["end"], chapter["time_base"])),
-        "title": chapter["metadata"].get("title"),
-        "tags": dict(chapter["metadata"]),
+        "title": told.get("title"),
+        "tags": told,
     }
 
 
