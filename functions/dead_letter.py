@@ -10,10 +10,11 @@ import base64
 import hashlib
 import json
 import logging
+from typing import Annotated
 
 import flask
 import functions_framework
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from shared import log
 from shared.alerts import Alert
@@ -33,9 +34,9 @@ class Letter(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
     job_id: JobId | None = None
-    submission: int = Field(0, ge=0)
-    code: str = "undeliverable"
-    reason: str = ""
+    submission: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")] = "undeliverable"
+    reason: Annotated[str, StringConstraints(max_length=10_000)] = ""
 
 
 @functions_framework.http

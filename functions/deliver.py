@@ -34,7 +34,7 @@ _TIMEOUT_SECONDS = 15.0
 class Try(JobMessage):
     """The task's body."""
 
-    number: Annotated[int, Field(ge=1)]
+    number: Annotated[int, Field(ge=1, le=100)]
 
 
 @functions_framework.http

@@ -64,7 +64,15 @@ class JobBody(_Asked):
 class UploadBody(_Asked):
     """POST /v1/uploads"""
 
-    filename: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^/\\\x00-\x1f\x7f]+$")]
+    #: Neither "." nor "..": it becomes the last part of an object's name, and of a path where that is copied.
+    filename: Annotated[
+        str,
+        StringConstraints(
+            min_length=1,
+            max_length=200,
+            pattern=r"^(\.{0,2}[^./\\\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]*|\.{3}[^/\\\x00-\x1f\x7f]*)$",
+        ),
+    ]
     content_type: Annotated[str, StringConstraints(max_length=127, pattern=r"^[A-Za-z0-9_.+-]+/[A-Za-z0-9_.+-]+$")]
     #: The kind's default profile when left out.
     operations: _Operations | None = None

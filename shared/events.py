@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -12,7 +11,7 @@ from typing import Annotated, Final
 
 from cloudevents.http import CloudEvent
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
-from pydantic_core import from_json
+from pydantic_core import to_json
 
 from shared.errors import Fault, InvalidRequest
 
@@ -31,10 +30,14 @@ class UploadedObject(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
     bucket: str
     name: str
-    generation: int
-    size: int = 0
+    generation: Annotated[int, Field(ge=0, lt=2**63)]
+    size: Annotated[int, Field(ge=0)] = 0
     content_type: str = Field("", alias="contentType")
     metadata: dict[str, str] = {}
+
+
+#: Redrives are made by hand: none comes near that.
+Submission = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
 class JobMessage(BaseModel):
@@ -42,10 +45,24 @@ class JobMessage(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
     job_id: JobId
-    submission: int = Field(ge=1)
+    submission: Submission
 
     def encode(self, **more: str) -> bytes:
         return json.dumps({**self.model_dump(), **more}).encode()
+
+
+class _Message(BaseModel):
+    """A push's message; attributes and id go on into names, headers and logs."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+    data: str = ""
+    attributes: dict[str, str] | None = None
+    message_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,100}$"), Field(alias="messageId")]
+
+
+class _Delivery(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+    message: _Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +77,20 @@ class Push:
 def uploaded_object(event: CloudEvent) -> UploadedObject:
     data = event.data
     try:
-        return UploadedObject.model_validate(from_json(data) if isinstance(data, bytes | str) else data)
-    except (ValidationError, ValueError) as cause:
+        # By way of JSON: the framework has parsed the data, and lets pass what no text can hold.
+        return UploadedObject.model_validate_json(data if isinstance(data, bytes | str) else to_json(data))
+    except ValueError as cause:  # pydantic's are
         raise InvalidRequest("the event is no storage object's") from cause
 
 
 def push(body: bytes) -> Push:
     """A Pub/Sub push request's JSON body (https://cloud.google.com/pubsub/docs/push#receive_push)."""
     try:
-        message = from_json(body)["message"]
-        return Push(
-            data=base64.b64decode(message.get("data", ""), validate=True),
-            attributes=dict(message.get("attributes") or {}),
-            message_id=str(message["messageId"]),
-        )
-    except (KeyError, TypeError, AttributeError, ValueError, binascii.Error) as cause:
+        message = _Delivery.model_validate_json(body).message
+        data = base64.b64decode(message.data, validate=True)
+    except ValueError as cause:  # pydantic's and base64's are
         raise InvalidRequest("the body is no Pub/Sub push", (Fault("message", "missing or malformed"),)) from cause
+    return Push(data, message.attributes or {}, message.message_id)
 
 
 def traceparent(text: str | None) -> str | None:

@@ -12,18 +12,26 @@ from shared.operations import BY_NAME
 #: Names that pydantic puts behind an operation's number for the branches of the union it took.
 _FORMS: Final = frozenset({"bare", "object"})
 
+#: A body may have a fault for each of its bytes, and names of any length: what is said of them stays readable.
+_MOST: Final = 50
+_LONGEST: Final = 300
+
 Path = tuple[int | str, ...]
 
 
 def faults_of(error: ValidationError) -> tuple[Fault, ...]:
-    """Every fault of a body; union tags are left out of its path."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
+    """Every fault of a body, up to fifty; union tags are left out of its path."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)[:_MOST]
     return tuple(
-        Fault(_field(each["loc"]), each["msg"].removeprefix("Value error, "))
+        Fault(_short(_field(each["loc"])), _short(each["msg"].removeprefix("Value error, ")))
         for each in found
         # A list whose items are wrong is also "too short", since only the right ones count.
         if not (each["type"] == "too_short" and any(_is_inside(other["loc"], each["loc"]) for other in found))
     )
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
 
 
 def _field(path: Path) -> str:

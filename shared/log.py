@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,11 @@ _context: ContextVar[Mapping[str, str]] = ContextVar("log_context", default=_NOT
 
 #: A record's own attributes; whatever else it has came by `extra=` and becomes a key of its line.
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+#: Characters of one field.
+_LONGEST: Final = 16_000
+#: What JSON lets stand as it is, and terminals, editors or readers of lines take for more than text: control
+#: characters, other line ends, marks that turn the direction of writing, halves of characters.
+_UNPRINTABLE: Final = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class JsonFormatter(logging.Formatter):
@@ -45,7 +51,17 @@ class JsonFormatter(logging.Formatter):
             entry.setdefault("job_id", bound.get("job_id"))
         if record.exc_info:
             entry["stack_trace"] = self.formatException(record.exc_info)
-        return json.dumps(entry, default=str, ensure_ascii=False)
+        line = json.dumps(_cut(entry), default=str, ensure_ascii=False)
+        return _UNPRINTABLE.sub(lambda found: f"\\u{ord(found[0]):04x}", line)
+
+
+def _cut(value: Any) -> Any:
+    """Cloud Logging drops an entry of 256 KiB, so no field may be that long; both its ends may matter."""
+    if isinstance(value, dict):
+        return {key: _cut(inside) for key, inside in value.items()}
+    if not isinstance(value, str) or len(value) <= _LONGEST:
+        return value
+    return f"{value[: _LONGEST // 2]} … {value[-_LONGEST // 2 :]}"
 
 
 def _trace(project: str, traceparent: str) -> dict[str, Any]:

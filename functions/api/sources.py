@@ -15,6 +15,8 @@ from shared.job import Source
 from shared.services import Services
 
 _PEEK_SECONDS: Final = 0.3
+#: https://cloud.google.com/storage/docs/objects#naming
+_MAX_NAME_BYTES: Final = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +34,8 @@ def faults(body: JobBody, everything: Services) -> Iterator[Fault]:
         yield from url_faults("source", body.source, everything)
         return
     bucket, name = place
-    if not name:
-        yield Fault("source", "must be gs://bucket/name")
+    if not name or name in (".", "..") or len(name.encode()) > _MAX_NAME_BYTES:
+        yield Fault("source", "must be gs://bucket/name, with a name as storage takes it")
     elif bucket not in everything.settings.readable_buckets:
         yield Fault("source", "is in a bucket that is not read here")
 
