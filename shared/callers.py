@@ -52,7 +52,7 @@ class OidcCallers:
             )
         except auth.TransportError as cause:
             raise Unavailable("Google's signing keys could not be fetched") from cause
-        except (ValueError, auth.GoogleAuthError) as cause:
+        except (ValueError, TypeError, auth.GoogleAuthError) as cause:  # TypeError: claims that are no numbers
             raise Unauthorized("the OIDC token is not valid here") from cause
         if not claims.get("email_verified") or claims.get("email") not in self._accounts:
             raise Unauthorized("the OIDC token is not from an account that may call this")
