@@ -109,7 +109,8 @@ def check_url(url: str, policy: FetchPolicy, *, max_length: int = MAX_URL_LENGTH
         check_address(target, host, policy)
     elif not policy.allow_loopback:
         _check_port(target, policy)
-        if host.rpartition(".")[2] in _INSIDE:
+        # A name of one part is completed by the resolver, with what its network is called.
+        if "." not in host or host.rpartition(".")[2] in _INSIDE:
             raise SourceRefused(f"{target.origin} is a name inside a network, not a public one.")
     return target
 

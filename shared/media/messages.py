@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from shared.errors import (
     JobError,
@@ -103,9 +103,9 @@ class Logged(_Message):
 
 
 class Made(_Message):
-    """One artifact in the job's folder."""
+    """One artifact in the job's folder, and nowhere else."""
 
-    name: str
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._/-][a-z0-9]+)*$", max_length=100)]
     content_type: str
 
 
