@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from shared.lanes import Priority
 from shared.routing import filter_text
@@ -135,11 +135,18 @@ class Gke(_Declared):
     max_replicas: Annotated[int, Field(ge=1)]
 
 
+Verb = Literal["read", "list", "create", "overwrite", "delete"]
+StorageRole = Literal["objectViewer", "objectCreator", "objectUser"]
+#: As resources.toml has them: words in one text.
+_Verbs = Annotated[frozenset[Verb], BeforeValidator(lambda words: words.split() if isinstance(words, str) else words)]
+
+
 class Account(_Declared):
-    """A service account and all that it may do; the heading in resources.toml says what each field grants."""
+    """A service account and all that it touches; the heading in resources.toml says what each field grants."""
 
     does: str
-    buckets: Mapping[str, Literal["objectViewer", "objectUser"]] = {}
+    #: By bucket, or "bucket/first part of the name/".
+    objects: Mapping[str, _Verbs] = {}
     topics: tuple[str, ...] = ()
     subscriptions: tuple[str, ...] = ()
     queues: tuple[str, ...] = ()
@@ -147,6 +154,27 @@ class Account(_Declared):
     calls: tuple[str, ...] = ()
     signs: bool = False
     project: tuple[str, ...] = ()
+    #: Names of settings.
+    settings: tuple[str, ...] = ()
+
+    @property
+    def buckets(self) -> dict[str, frozenset[StorageRole]]:
+        """The least roles on each bucket that allow what is done there.
+
+        Not only below the prefixes, which a condition on the role could say: whoever may not list a bucket is told
+        403, and not 404, of an object that is not there (https://cloud.google.com/storage/docs/access-control/iam-roles).
+        """
+        verbs: dict[str, set[Verb]] = {}
+        for place, done in self.objects.items():
+            verbs.setdefault(place.partition("/")[0], set()).update(done)
+        return {bucket: _roles(done) for bucket, done in verbs.items()}
+
+
+def _roles(verbs: set[Verb]) -> frozenset[StorageRole]:
+    if verbs & {"overwrite", "delete"}:
+        return frozenset({"objectUser"})
+    roles: dict[Verb, StorageRole] = {"read": "objectViewer", "list": "objectViewer", "create": "objectCreator"}
+    return frozenset(roles[verb] for verb in verbs)
 
 
 class Resources(_Declared):

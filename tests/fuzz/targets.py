@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from cloudevents.http import CloudEvent
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 
 from functions.dead_letter import Letter
 from functions.deliver import Try
@@ -91,12 +93,19 @@ def _upload(data: bytes) -> None:
 
 def _metadata(data: bytes) -> None:
     """An upload's own metadata: JSON inside of texts."""
+    text = data.decode("latin-1")
     try:
-        metadata = json.loads(data)
-        is_metadata = isinstance(metadata, dict) and all(isinstance(text, str) for text in metadata.values())
-        _decoded(metadata if is_metadata else {"operations": data.decode("latin-1")})
+        value = json.loads(data)
     except (ValueError, RecursionError):
-        return
+        value = None
+    of_texts = (
+        {name: each if isinstance(each, str) else json.dumps(each) for name, each in value.items()}
+        if isinstance(value, dict)
+        else {"operations": text, "labels": text}
+    )
+    upload = uploaded_object(CloudEvent(_ENVELOPE, {"bucket": "b", "name": "n", "generation": 1, "metadata": of_texts}))
+    with suppress(ValueError):  # as `_with_metadata` does
+        UploadMetadata.model_validate_json(to_json(_decoded(upload.metadata)))
 
 
 TARGETS: Final[Mapping[str, Callable[[bytes], None]]] = {"classifier": classifier, "parsers": parsers}

@@ -1,4 +1,4 @@
-"""The table of who may what is what the code does: no call without its right, and no right without its call."""
+"""The table of who may what holds nothing that the code cannot do; tests/access watches what it does."""
 
 from __future__ import annotations
 
@@ -107,8 +107,8 @@ def test_every_account_of_the_code_is_declared_and_has_one_start() -> None:
 @pytest.mark.parametrize("name", STARTS)
 def test_topics_queues_and_jobs_are_those_the_code_uses(name: str) -> None:
     account, found = RESOURCES.accounts[name], uses(STARTS[name])
-    assert set(account.topics) == found.topics
-    assert set(account.queues) == found.queues
+    assert set(account.topics) <= found.topics
+    assert set(account.queues) <= found.queues
     assert set(account.jobs) == found.jobs
 
 
