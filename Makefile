@@ -12,7 +12,7 @@ ONLY ?=
 # Another index where pip is to look for torch: the package index has it with CUDA, in gigabytes. docs/images.md
 TORCH_INDEX ?=
 
-.PHONY: help setup demo up test model test-n8n check fmt lock bench bench-media review sbom clean
+.PHONY: help setup demo up test model test-n8n check fmt lock bench bench-media review sbom fuzz audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 13
@@ -99,6 +99,18 @@ sbom: setup ## what functions and workers' images are made of, as CycloneDX, in 
 	  $(PINS) requirements.txt workers/$$worker/requirements.txt | sort --unique | \
 	    $(SBOM) --output-file $(SBOM_DIR)/$$worker-worker.cdx.json -; \
 	done
+
+MINUTES ?= 10
+fuzz: setup ## fuzz the classifier, then the parsers of what comes in, for MINUTES each (one process, lowest priority)
+	@for target in classifier parsers; do nice -n 19 $(BIN)/python -m tests.fuzz $$target --minutes $(MINUTES); done
+
+AUDIT := .cache/audit/bin/pip-audit
+# deploy/ and the workers name the functions' list themselves, without its pins.
+LISTS ?= requirements.txt workers/cpu/requirements.txt workers/gpu/requirements.txt deploy/requirements.txt requirements-dev.txt
+audit: ## known vulnerabilities of every pin, as PyPI tells them; fails, too, where it tells of none of a pin
+	@test -x $(AUDIT) || { $(PYTHON) -m venv .cache/audit && .cache/audit/bin/pip install --quiet pip-audit==2.10.1; }
+	@mkdir -p build && $(PINS) $(LISTS) | sort --unique > build/pins.txt
+	@$(AUDIT) --strict --no-deps --disable-pip --requirement build/pins.txt
 
 clean: ## remove what setup, demo and tests have made
 	rm -rf .venv .cache build .mypy_cache .ruff_cache .pytest_cache

@@ -55,5 +55,5 @@ def _git(root: Path, *arguments: str) -> str | None:
     program = shutil.which("git")
     if program is None:
         return None
-    done = subprocess.run([program, *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603
+    done = subprocess.run([program, *arguments], cwd=root, capture_output=True, text=True, check=False)  # noqa: S603 a list and no shell
     return done.stdout.strip() if done.returncode == 0 else None

@@ -27,7 +27,7 @@ def call(
     request = Request(url, data=body, headers=dict(headers or {}), method=method)  # noqa: S310 looked at above
     place = request.host
     try:
-        with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+        with urlopen(request, timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310 looked at above
             return bytes(answer.read())
     except HTTPError as cause:
         said = cause.read(500).decode(errors="replace").strip()

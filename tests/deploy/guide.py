@@ -10,7 +10,13 @@ from tests.wiring.tree import ROOT
 
 FILE = ROOT / "docs" / "operations-guide.md"
 _MARKED = re.compile(r"(?<=<!-- rights -->\n).*?(?=<!-- /rights -->)", re.DOTALL)
-_BUCKET = {"objectViewer": "reads", "objectUser": "reads and writes"}
+#: By what the roles on a bucket allow together.
+_BUCKET = {
+    frozenset({"objectUser"}): "reads and writes",
+    frozenset({"objectViewer", "objectCreator"}): "reads and adds to",
+    frozenset({"objectCreator"}): "adds to",
+    frozenset({"objectViewer"}): "reads",
+}
 
 
 def table() -> str:
@@ -23,9 +29,9 @@ def with_table(text: str) -> str:
 
 
 def _may(account: Account) -> Iterator[str]:
-    for role in ("objectUser", "objectViewer"):
-        if named := [name for name, each in account.buckets.items() if each == role]:
-            yield f"{_BUCKET[role]} {_list(named)}"
+    for roles, does in _BUCKET.items():
+        if named := [name for name, each in account.buckets.items() if each == roles]:
+            yield f"{does} {_list(named)}"
     for verb, named in (
         ("publishes to", account.topics),
         ("pulls", account.subscriptions),

@@ -15,8 +15,10 @@ from schemathesis.checks import not_a_server_error
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
 from schemathesis.core.errors import InvalidSchema
 from schemathesis.specs.openapi.checks import (
+    allow_header_conformance,
     content_type_conformance,
     ignored_auth,
+    missing_required_header,
     negative_data_rejection,
     positive_data_acceptance,
     response_headers_conformance,
@@ -31,6 +33,7 @@ from shared.services import use
 from tests.fakes.services import FakeServices, fake_services
 from tests.functions.serving import MP4, SHOP, app, change, submitted
 
+#: All but those that follow one caller's requests: who sees which job is test_ingest_jobs.py's.
 CHECKS: Final = [
     not_a_server_error,
     status_code_conformance,
@@ -40,6 +43,8 @@ CHECKS: Final = [
     negative_data_rejection,
     positive_data_acceptance,
     unsupported_method,
+    allow_header_conformance,
+    missing_required_header,
     ignored_auth,
 ]
 SOURCE: Final = "gs://uploads/talks/keynote.mp4"

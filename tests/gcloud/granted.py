@@ -36,8 +36,9 @@ def _of_accounts(deployment: Deployment, resources: Resources) -> Iterator[Right
         member = deployment.member(name)
         itself = f"iam/{project}/serviceAccounts/{deployment.account(name)}"
         caller = f"iam/{project}/serviceAccounts/{deployment.account('nca-invoker')}"
-        for bucket, access in account.buckets.items():
-            yield f"storage/b/{deployment.bucket(bucket)}", f"roles/storage.{access}", member
+        for bucket, roles in account.buckets.items():
+            for role in roles:
+                yield f"storage/b/{deployment.bucket(bucket)}", f"roles/storage.{role}", member
         for topic in account.topics:
             yield f"pubsub/{project}/topics/{topic}", "roles/pubsub.publisher", member
         for subscription in account.subscriptions:

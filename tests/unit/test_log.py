@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -23,6 +24,10 @@ class Lines:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         return iter([json.loads(line) for line in self._stream.getvalue().splitlines()])
+
+    @property
+    def text(self) -> str:
+        return self._stream.getvalue()
 
     def setup(self) -> None:
         """As every entry point does; pytest puts its own stream in place between a fixture and its test."""
@@ -61,6 +66,24 @@ def test_a_line_break_in_a_message_makes_no_second_line(lines: Lines) -> None:
     logging.getLogger().info("one\ntwo", extra={"event": "x\ny"})
     (line,) = lines
     assert (line["message"], line["event"]) == ("one\ntwo", "x\ny")
+
+
+def test_what_is_more_than_text_to_a_terminal_or_an_editor_is_escaped(lines: Lines) -> None:
+    said = "a\x1b[2J\x7f\x9b\u0085\u2028\u202e\u2066\ud800b \u00e9 \u65e5"
+    logging.getLogger().info("%s", said, extra={"event": "x", "found": {"in": said}})
+    (line,) = lines
+    assert line["message"] == line["found"]["in"] == said
+    assert re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u202e\u2066\ud800]", lines.text) is None
+    assert "\u00e9 \u65e5" in lines.text
+
+
+def test_no_field_makes_a_line_longer_than_cloud_logging_takes(lines: Lines) -> None:
+    long = "first" + "x" * 1_000_000 + "last"
+    logging.getLogger().info(long, extra={"event": long, "found": {"in": long}})
+    (line,) = lines
+    for text in (line["message"], line["event"], line["found"]["in"]):
+        assert (text[:5], text[-4:]) == ("first", "last")
+    assert len(lines.text) < 60_000
 
 
 def test_bound_labels_are_on_every_line_inside_and_none_outside(lines: Lines) -> None:

@@ -53,6 +53,17 @@ def test_every_text_ends_with_a_newline_and_holds_no_carriage_return() -> None:
     assert [str(file) for file, text in texts() if text and (not text.endswith("\n") or "\r" in text)] == []
 
 
+def test_what_ruffs_security_rules_found_and_is_passed_over_has_its_reason() -> None:
+    """But for S101: an assertion that tells mypy what the lines before have made sure of."""
+    found = {
+        f"{file}:{number}": line.strip()
+        for file in python_files()
+        for number, line in enumerate((ROOT / file).read_text().splitlines(), 1)
+        if re.search(r"# noqa: (?!S101)S\d+\s*$", line)
+    }
+    assert found == {}
+
+
 def test_python_defers_annotations() -> None:
     lacking = [
         str(file)

@@ -42,7 +42,7 @@ class Wheel:
         command = [sys.executable, "-m", "pip", "download", "-qq", "--disable-pip-version-check"]
         command += ["--no-deps", "--only-binary=:all:"]
         command += [f"--platform={self.platform}"] if self.platform else []
-        subprocess.run([*command, f"--requirement={pins}", f"--dest={folder}"], check=True)  # noqa: S603
+        subprocess.run([*command, f"--requirement={pins}", f"--dest={folder}"], check=True)  # noqa: S603 a list and no shell
         [wheel] = folder.glob("*.whl")
         return wheel
 
