@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
@@ -84,7 +86,8 @@ def test_a_letters_name_is_no_path(message_id: object, everything: FakeServices)
     body["message"] |= {"messageId": message_id, "data": "bm90aGluZw=="}
     with serving("dead_letter", everything) as client:
         assert client.post("/", json=body).status_code == 204
-    assert everything.objects.names("state", "dead-letters/") == []
+    (name,) = everything.objects.names("state", "dead-letters/")
+    assert re.fullmatch(r"dead-letters/\d{4}-\d\d-\d\d/message-[0-9a-f]{32}\.json", name)
 
 
 @pytest.mark.parametrize("name", CLIMBING)

@@ -12,11 +12,12 @@ from flask.testing import FlaskClient
 from shared.alert_ledger import CLAIM_SECONDS
 from shared.errors import Unavailable
 from shared.fetch import FetchPolicy, GuardedClient, PostResult
+from shared.lanes import Priority
 from shared.resources import declared
 from shared.routing import Destination
 from shared.slots import Slots
 from tests.access.watched import Watch, watched_services
-from tests.fakes.services import FakeServices
+from tests.fakes.services import SETTINGS, FakeServices
 from tests.functions.serving import MP3, MP4, OPERATOR, SHOP, TEXT, change, event, on_the_cpu, serving, submitted
 
 _FUNCTIONS: Final = declared().functions
@@ -63,11 +64,16 @@ def _on_upload(watch: Watch) -> None:
     arrives("talks/other.mp4", MP4)
     arrives(f"tickets/{'0' * 32}/a.mp3", MP3, metadata={**metadata, "operations": '["probe"]'})
     everything.clock.advance(5)
+    arrives("talks/hurried.mp3", MP3, metadata={**metadata, "operations": "probe", "priority": "high"})
+    everything.clock.advance(5)
     arrives("talks/letter.txt", TEXT, metadata=metadata)
 
 
 def _ingest(watch: Watch) -> None:
-    everything = watched_services(watch, enable_gke_route=True, max_wait_seconds=0.01, source_buckets=("archive",))
+    keys = tuple({**key, "allowance": 100} for key in SETTINGS["api_keys"])
+    everything = watched_services(
+        watch, enable_gke_route=True, max_wait_seconds=0.01, source_buckets=("archive",), api_keys=keys
+    )
     everything.objects.put("uploads", "film.mp4", MP4)
     body = {"source": "gs://uploads/film.mp4", "operations": ["transcribe"], "webhook_url": WEBHOOK}
     running = change(everything, submitted(everything, "running", webhook_url=WEBHOOK).job_id, "leased")
@@ -78,6 +84,7 @@ def _ingest(watch: Watch) -> None:
     everything.clock.advance(5)
     # What was counted for the jobs before is not this process' knowledge.
     object.__setattr__(everything, "slots", Slots(everything.objects, everything.settings))
+    everything.work_backlog.number = 1
 
     def call(method: str, path: str, status: int, *, key: Mapping[str, str] = SHOP, **more: Any) -> None:
         headers = {**key, **more.pop("headers", {})}
@@ -94,6 +101,7 @@ def _ingest(watch: Watch) -> None:
         call("POST", "/v1/jobs", 202, json=body, headers=headers)
     call("POST", "/v1/jobs", 202, json=body, headers={"Idempotency-Key": "a"})
     call("POST", "/v1/jobs", 202, json={**body, "operations": ["probe"]})
+    call("POST", "/v1/jobs", 202, json={**body, "operations": ["probe"], "priority": "high"})
     call("POST", "/v1/jobs", 400, json={**body, "source": "gs://elsewhere/film.mp4"})
     call("POST", "/v1/uploads", 201, json={"filename": "a.mp4", "content_type": "video/mp4"})
     call("GET", "/v1/jobs", 200, key=OPERATOR)
@@ -136,11 +144,13 @@ def _sweeps(watch: Watch) -> None:
     everything = watched_services(watch, enable_gke_route=True)
     submitted(everything, "waiting")
     on_the_cpu(everything, "waiting on the cpu")
+    hurried = on_the_cpu(everything, "hurried on the cpu")
+    everything.store.update(hurried.job_id, lambda seen: seen.job.model_copy(update={"priority": Priority.HIGH}))
     moved = submitted(everything, "moved")
     everything.store.update(moved.job_id, lambda seen: seen.job.model_copy(update={"destination": Destination.GKE}))
     change(everything, submitted(everything, "over", webhook_url=WEBHOOK).job_id, "leased", "succeeded")
-    everything.store.mark_open("f" * 32)
-    everything.slots.take()
+    everything.store.mark_open("f" * 32, "shop")
+    everything.slots.take("f" * 32)
     everything.clock.advance(everything.settings.grace_seconds + everything.settings.slot_start_seconds)
     with _at_work(watch, "dispatch", everything) as client:
         assert client.post("/sweep").status_code == 204

@@ -88,7 +88,7 @@ def watched_services(watch: Watch, **settings: Any) -> FakeServices:
     objects.watch = watch
     everything = fake_services(objects=objects, **settings)
     made = WatchedSettings.model_validate({**SETTINGS, **settings})
-    return replace(everything, settings=made, backlog=WatchedBacklog())
+    return replace(everything, settings=made, backlog=WatchedBacklog(), work_backlog=WatchedBacklog())
 
 
 class _WatchedObjects(FakeObjects):

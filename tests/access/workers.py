@@ -22,6 +22,7 @@ from tests.fakes.world import PNG, World, request
 from tests.waiting import eventually
 from workers.cpu.main import main as cpu_main
 from workers.gpu.drain import Drain
+from workers.gpu.lanes import Lanes
 from workers.gpu.main import main as gpu_main
 
 _RESOURCES: Final = declared()
@@ -32,7 +33,8 @@ _QUICK: Final[dict[str, Any]] = {"progress_seconds": 0.01, "beat_seconds": 0.02,
 
 
 def workers(watch: Watch, model: Path) -> None:
-    for account, subscription, machine in ((GPU, "gpu-work", Machine.GPU_JOB), (POD, "gpu-gke-work", Machine.GKE_POD)):
+    pulling = ((GPU, "gpu-work", Machine.GPU_JOB), (POD, "gpu-gke-work", Machine.GKE_POD))
+    for account, subscription, machine in pulling:
         for steps in ([succeed()], [fail(Unavailable("down"))], [Blocked()]):
             _drains(watch, account, subscription, machine, steps)
         _moves(watch, account, subscription, machine)
@@ -61,24 +63,28 @@ def _drains(watch: Watch, account: str, name: str, machine: Machine, steps: list
     for _ in range(everything.settings.max_attempts + 2):
         worker = world.worker(machine=machine)
         with watch.acting(account, everything):
-            drain = Drain(worker, everything.topics.subscription(name), 0.05)
+            drain = Drain(worker, _lanes(everything, name), 0.05)
             if isinstance(steps[0], Blocked):
-                _stopped(drain, steps[0], everything)
+                _stopped(drain, steps[0])
             else:
                 drain.run()
         everything.clock.advance(60)
 
 
-def _stopped(drain: Drain, blocked: Blocked, everything: FakeServices) -> None:
+def _stopped(drain: Drain, blocked: Blocked) -> None:
     """SIGTERM in the middle of the work: the job is handed back."""
     working = threading.Thread(target=drain.run)
     working.start()
     try:
-        if everything.topics.subscription(drain.subscription.name).waiting:  # type: ignore[attr-defined]
-            blocked.is_running.wait(0.5)
+        blocked.is_running.wait(0.5)
     finally:
         drain.worker.stop.set()
         working.join()
+
+
+def _lanes(everything: FakeServices, name: str) -> Lanes:
+    high, normal = (everything.topics.subscription(each) for each in (f"{name}-high", name))
+    return Lanes(high, normal, high_seconds=0.01)
 
 
 def _moves(watch: Watch, account: str, name: str, machine: Machine) -> None:
@@ -88,7 +94,7 @@ def _moves(watch: Watch, account: str, name: str, machine: Machine) -> None:
     ends_at = time.monotonic() + 900 if machine is Machine.GPU_JOB else None
     with watch.acting(account, world.services):
         worker = world.worker(machine=machine, ends_at=ends_at)
-        Drain(worker, world.services.topics.subscription(name), 0.05).run()
+        Drain(worker, _lanes(world.services, name), 0.05).run()
 
 
 def _whole_gpu_process(watch: Watch, model: Path) -> None:
@@ -96,7 +102,7 @@ def _whole_gpu_process(watch: Watch, model: Path) -> None:
     for account, command in ((GPU, "drain"), (POD, "serve")):
         everything = watched_services(watch, model=str(model), idle_seconds=0.01, **_EMULATED)
         if command == "drain":
-            slot = everything.slots.take()
+            slot = everything.slots.take("f" * 32)
             assert slot is not None
             _tell(everything, gpu_slot=slot.number, gpu_slot_token=slot.token)
             everything.clock.advance(5)
