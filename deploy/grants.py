@@ -55,8 +55,8 @@ def _of_accounts(target: Target, situation: Situation) -> Iterator[Grant]:
         email = target.account(name)
         member = _member(email)
         for bucket, roles in account.buckets.items():
-            for role in roles:
-                yield Grant(Resource("bucket", f"gs://{target.bucket(bucket)}"), f"roles/storage.{role}", member)
+            for kind in roles:
+                yield Grant(Resource("bucket", f"gs://{target.bucket(bucket)}"), f"roles/storage.{kind}", member)
         for topic in account.topics:
             yield Grant(Resource("topic", topic), "roles/pubsub.publisher", member)
         for subscription in account.subscriptions:
