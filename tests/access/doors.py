@@ -16,6 +16,7 @@ from shared.lanes import Priority
 from shared.resources import declared
 from shared.routing import Destination
 from shared.slots import Slots
+from shared.store import Marker
 from tests.access.watched import Watch, watched_services
 from tests.fakes.services import SETTINGS, FakeServices
 from tests.functions.serving import MP3, MP4, OPERATOR, SHOP, TEXT, change, event, on_the_cpu, serving, submitted
@@ -149,7 +150,7 @@ def _sweeps(watch: Watch) -> None:
     moved = submitted(everything, "moved")
     everything.store.update(moved.job_id, lambda seen: seen.job.model_copy(update={"destination": Destination.GKE}))
     change(everything, submitted(everything, "over", webhook_url=WEBHOOK).job_id, "leased", "succeeded")
-    everything.store.mark_open("f" * 32, "shop")
+    everything.store.mark_open(Marker("f" * 32, "shop"))
     everything.slots.take("f" * 32)
     everything.clock.advance(everything.settings.grace_seconds + everything.settings.slot_start_seconds)
     with _at_work(watch, "dispatch", everything) as client:

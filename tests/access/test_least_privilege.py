@@ -20,7 +20,7 @@ OTHERS: Final = {"nca-invoker", "nca-trigger", "nca-builder"}
 ACCOUNTS: Final = sorted(set(RESOURCES.accounts) - OTHERS)
 #: Buckets as the tests call them.
 BUCKETS: Final = {SETTINGS[f"{name}_bucket"]: name for name in ("uploads", "results", "state")}
-#: Done only where two of us meet at the wrong moment: `conclude` puts back the marker of a job redriven meanwhile.
+#: Done only where two of us meet at the wrong moment: the sweep puts back the marker of a job redriven meanwhile.
 RARE: Final = {("state/open/", "create")}
 
 
