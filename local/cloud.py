@@ -185,7 +185,7 @@ def _job(name: str, resources: Resources, profile: Profile, env: dict[str, str])
 def _serve_metrics(endpoints: Endpoints, services: Services, stack: ExitStack) -> None:
     answers = {
         query(*services.settings.gpu_lanes): partial(metrics.backlog, services.store, Destination.GPU),
-        work_query(services.settings): partial(metrics.backlog, services.store),
+        work_query(services.settings): partial(metrics.whole_backlog, services.store),
     }
     server = metrics.server(endpoints.metrics, answers)
     thread = threading.Thread(target=server.serve_forever, name="metrics", daemon=True)

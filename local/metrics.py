@@ -36,14 +36,17 @@ _SUBSCRIPTIONS: Final = {
 _Lane = tuple[Destination | None, Priority]
 
 
-def backlog(store: JobStore, *destinations: Destination) -> int:
-    """Open jobs bound for these destinations, or for any."""
+def backlog(store: JobStore, destination: Destination) -> int:
+    """Open jobs bound for `destination`."""
     snapshots = (store.get(job_id) for job_id in store.open_jobs())
     return sum(
-        1
-        for seen in snapshots
-        if seen and seen.job.destination in (destinations or Destination) and not seen.job.state.is_terminal
+        1 for seen in snapshots if seen and seen.job.destination is destination and not seen.job.state.is_terminal
     )
+
+
+def whole_backlog(store: JobStore) -> int:
+    """Open jobs of all routes, by their markers: who asks waits no longer than for one listing."""
+    return sum(1 for _ in store.open_jobs())
 
 
 def platform_samples(services: Services, tasks: CloudTasks, jobs: CloudRunJobs) -> Iterator[Sample]:

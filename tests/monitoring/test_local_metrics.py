@@ -15,7 +15,7 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpc
 
 from local.exposition import Exporter, Sample
 from local.log_counters import LogCounters, monitored_resource
-from local.metrics import platform_samples, server
+from local.metrics import backlog, platform_samples, server, whole_backlog
 from local.processes import MissingTool
 from local.prometheus_tools import PrometheusTools, ensure_prometheus
 from local.tasks import CloudTasks
@@ -23,7 +23,9 @@ from monitoring.log_metrics import LogMetric, log_metrics
 from shared.backlog import PrometheusBacklog, query, work_query
 from shared.errors import Unavailable
 from shared.lanes import Priority
+from shared.operations import Probe, Transcribe
 from shared.resources import declared
+from shared.routing import Destination
 from shared.submit import submit
 from tests.contract.cloud_run import cloud_run
 from tests.contract.task_queue import QUEUE, create, make_queue
@@ -179,6 +181,15 @@ def test_exporter_answers_503_while_the_cloud_behind_it_is_down() -> None:
         url = f"http://127.0.0.1:{exporter.port}/metrics"
         assert client.get(url).status_code == 503
         assert client.get(url).text == "up_again 1\n"
+
+
+def test_backlogs_are_counted_by_destination_and_for_all_without_reading_a_record(services: FakeServices) -> None:
+    for number, operations in enumerate([(Transcribe(),), (Transcribe(),), (Probe(),)]):
+        submit(request(services, idempotency_key=str(number), operations=operations), services)
+    assert [backlog(services.store, each) for each in (Destination.GPU, Destination.CPU, Destination.GKE)] == [2, 1, 0]
+    before = len(services.faults.calls)
+    assert whole_backlog(services.store) == 3
+    assert services.faults.calls[before:] == ["objects.list open/"]
 
 
 def test_light_stand_in_answers_routings_query_and_admissions(services: FakeServices) -> None:
