@@ -9,10 +9,14 @@ MONITORING ?=
 URL ?=
 ROWS ?=
 ONLY ?=
+PARTS ?=
+MINUTES ?= 30
+# More of what the load takes: --jobs, --files, --uploads, --rate
+SIZE ?=
 # Another index where pip is to look for torch: the package index has it with CUDA, in gigabytes. docs/images.md
 TORCH_INDEX ?=
 
-.PHONY: help setup demo up test model test-n8n check fmt lock bench bench-media review sbom fuzz audit clean
+.PHONY: help setup demo up test model test-n8n check fmt lock bench bench-media load review sbom fuzz audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 13
@@ -69,6 +73,9 @@ bench: setup ## measure; results go to build/bench/*.json
 
 bench-media: setup ## measure the media engine alone (ROWS="silence bytes" some rows only)
 	@$(BIN)/python -m bench media $(addprefix --only ,$(ROWS))
+
+load: setup .cache/prometheus/.ready ## much at once, and a soak (PARTS="small gke" some of it, MINUTES=30 of the soak); report and plots
+	@OMP_WAIT_POLICY=passive $(BIN)/python -m bench.load $(PARTS) --minutes $(MINUTES) $(SIZE)
 
 review: setup ## the last week as a page with plots, in build/review/ (URL=… of a Prometheus-compatible API)
 	@$(BIN)/python -m monitoring.review --url "$(URL)"

@@ -59,7 +59,7 @@ def main() -> bool:
 
 def measure(url: str, clients: int, seconds: float, headers: dict[str, str], body: str) -> Load:
     """One closed loop; raises RuntimeError when anything but 202 was answered."""
-    command = [sys.executable, "-m", "bench.load", url, str(clients), str(seconds)]
+    command = [sys.executable, "-m", "bench.closed_loop", url, str(clients), str(seconds)]
     asked = json.dumps({"headers": headers, "body": body})
     done = subprocess.run(command, input=asked, capture_output=True, text=True, check=True, cwd=ROOT)
     result = json.loads(done.stdout)

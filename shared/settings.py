@@ -76,8 +76,8 @@ class Settings(BaseModel):
     high_pull_seconds: Seconds = 1
     #: What the sweep looks at must be at least so old.
     grace_seconds: Seconds = 120
-    #: A marker whose record never came is taken away after this: longer than any request may last.
-    abandoned_seconds: Seconds = 7200
+    #: A marker whose record never came is taken away after this: longer than any request to a function may last.
+    abandoned_seconds: Seconds = 600
     task_timeout_seconds: Seconds = 900
     #: Between SIGTERM and SIGKILL: Cloud Run's own, or a pod's terminationGracePeriodSeconds.
     termination_grace_seconds: Seconds = 10

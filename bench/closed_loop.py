@@ -1,4 +1,4 @@
-"""A closed loop of HTTP clients, in a process of its own: python -m bench.load URL CLIENTS SECONDS < REQUEST."""
+"""A closed loop of HTTP clients, in a process of its own: python -m bench.closed_loop URL CLIENTS SECONDS < REQUEST."""
 
 from __future__ import annotations
 
