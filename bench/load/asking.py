@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 import wave
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -41,7 +42,7 @@ def put(cloud: LocalCloud, path: Path) -> str:
 def ask(
     cloud: LocalCloud, ledger: Ledger, sources: Sequence[str], *, operations: Sequence[Any], destination: str = ""
 ) -> None:
-    """One job for each source, `_CALLERS` at once; returns when all are accepted."""
+    """One job for each source, `_CALLERS` at once; returns when all are accepted, however long there is no room."""
     headers = {"X-API-Key": cloud.profile.api_key, **({"X-Destination": destination} if destination else {})}
     with (
         httpx.Client(base_url=cloud.url, headers=headers, timeout=60, trust_env=False) as client,
@@ -50,7 +51,8 @@ def ask(
 
         def one(source: str) -> None:
             body = {"source": source, "operations": list(operations), "webhook_url": ledger.hook}
-            answer = client.post("/v1/jobs", json=body)
+            while (answer := client.post("/v1/jobs", json=body)).status_code == httpx.codes.TOO_MANY_REQUESTS:
+                time.sleep(float(answer.headers["Retry-After"]))
             answer.raise_for_status()
             ledger.ask(answer.json()["job_id"])
 
