@@ -7,10 +7,10 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -90,7 +90,7 @@ def _start(profile: Profile, folder: Path, stack: ExitStack) -> LocalCloud:
     data = stack.enter_context(storage_folder(folder / "storage", upload_bytes=profile.upload_bytes))
     ports = stack.enter_context(Ports())
     processes = stack.enter_context(Processes())
-    endpoints = _endpoints(ports, resources)
+    endpoints = _endpoints(ports, resources, profile.fronts)
     env = environment(profile, endpoints)
     logs = folder / "logs"
     tasks = stack.enter_context(CloudTasks(port=endpoints.tasks))
@@ -117,7 +117,7 @@ def _start(profile: Profile, folder: Path, stack: ExitStack) -> LocalCloud:
             port=endpoints.jobs,
         )
     )
-    services = build(settings.parse(env))
+    services = build(settings.parse(environment(profile, replace(endpoints, fronts={}))))
     stack.enter_context(EventarcShim([Trigger(UPLOADS, endpoints.function("on_upload"))], port=endpoints.eventarc))
     if profile.monitoring:
         samples = _samples(services, tasks, jobs, LogCounters(log_metrics(), resources, logs))
@@ -131,7 +131,7 @@ def _start(profile: Profile, folder: Path, stack: ExitStack) -> LocalCloud:
     return LocalCloud(profile, endpoints, env, services, jobs, tasks, processes, children, logs)
 
 
-def _endpoints(ports: Ports, resources: Resources) -> Endpoints:
+def _endpoints(ports: Ports, resources: Resources, fronts: Mapping[str, int]) -> Endpoints:
     return Endpoints(
         pubsub=ports.take(),
         storage=ports.take(),
@@ -142,6 +142,7 @@ def _endpoints(ports: Ports, resources: Resources) -> Endpoints:
         functions={name: ports.take() for name in resources.functions},
         exporter=ports.take(),
         alertmanager=ports.take(),
+        fronts=fronts,
     )
 
 

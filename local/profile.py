@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +49,8 @@ class Profile:
     monitoring_speed: float = 1
     #: What is going to be uploaded, in bytes, as far as it is known.
     upload_bytes: int = 0
+    #: Ports that callers go to instead of a part's own, by the names of `Endpoints` or a function's: tests put faults there.
+    fronts: Mapping[str, int] = field(default_factory=dict)
     #: What runs instead of the declared commands of the Jobs, by their names; tests put faults in.
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: More settings, by their environment names.
@@ -86,17 +88,23 @@ class Endpoints:
     #: Of a cloud with monitoring.
     exporter: int = 0
     alertmanager: int = 0
+    fronts: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
     def url(port: int) -> str:
         return f"http://127.0.0.1:{port}"
 
     def function(self, name: str) -> str:
-        return self.url(self.functions[name])
+        return self.url(self.fronts.get(name, self.functions[name]))
+
+    def reached(self) -> Endpoints:
+        """As functions and workers are told of them."""
+        return replace(self, **{name: port for name, port in self.fronts.items() if name not in self.functions})
 
 
 def environment(profile: Profile, endpoints: Endpoints) -> dict[str, str]:
     """The one block of settings that all functions and workers are given."""
+    endpoints = endpoints.reached()
     return {
         "PROJECT": PROJECT,
         "REGION": REGION,

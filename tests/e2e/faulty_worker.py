@@ -21,7 +21,7 @@ from shared.settings import from_environment
 from shared.source import Source
 from workers.signals import stop_on_sigterm
 
-FAULTS = Path(os.environ["FAULTS"])
+FAULTS = Path(os.environ.get("FAULTS", "."))
 
 
 def use_up(folder: Path, kind: str) -> bool:

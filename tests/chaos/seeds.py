@@ -1,0 +1,195 @@
+"""One seed: ten jobs, and faults at random points of their way; the same seed is the same jobs and the same faults."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from local.profile import RESULTS
+from shared.job import job_id_for
+from tests.chaos import promises
+from tests.chaos.faults import Fault, Way
+from tests.chaos.hub import Asked, Hub
+from tests.chaos.media import sha256
+from tests.waiting import eventually
+
+JOBS: Final = 10
+#: So long may one seed take to settle, in seconds.
+WITHIN_S: Final = 90.0
+
+_LOST: Final = (Way.CUT, Way.LOSE_ANSWER)
+_DEATHS: Final = (Way.KILL_BEFORE, Way.KILL_AFTER)
+_WRITE: Final = (*_LOST, *_DEATHS, Way.REFUSE_503, Way.REFUSE_429, Way.DELAY, Way.PAUSE)
+_READ: Final = (Way.CUT, Way.REFUSE_503, Way.DELAY, *_DEATHS, Way.SHORT_READ)
+_PUBLISH: Final = (*_LOST, *_DEATHS, Way.TWICE, Way.AGAIN_LATER, Way.DELAY, Way.REFUSE_503)
+_PUSH: Final = (*_LOST, Way.TWICE, Way.AGAIN_LATER, Way.DELAY, Way.REFUSE_503)
+
+#: Where faults are put in, how, and up to which of the calls there.
+POINTS: Final[tuple[tuple[str, tuple[Way, ...], int], ...]] = (
+    (r"storage write local-state jobs/.*", (*_WRITE, Way.RIVAL), 60),
+    (r"storage read local-state jobs/.*", (*_READ, Way.CORRUPT), 80),
+    (r"storage (write|delete) local-state open/.*", _WRITE, 20),
+    (r"storage write local-state index/.*", _WRITE, 10),
+    (r"storage (read|write|delete) local-state slots/.*", (*_LOST, *_DEATHS, Way.DELAY, Way.PAUSE), 10),
+    (r"storage list local-state .*", (Way.CUT, Way.REFUSE_503, Way.DELAY), 10),
+    (r"storage read local-uploads .*", (*_READ,), 20),
+    (r"storage write local-results .*", (*_WRITE,), 20),
+    (r"pubsub Publish (gpu-tasks|alerts|dead-letters)", _PUBLISH, 6),
+    (r"pubsub Pull .*", _LOST, 10),
+    (r"pubsub (Acknowledge|ModifyAckDeadline) .*", (*_LOST, *_DEATHS, Way.REFUSE_503), 6),
+    (r"tasks CreateTask .*", _PUBLISH, 12),
+    (r"jobs RunJob .*", (*_LOST, *_DEATHS, Way.TWICE, Way.REFUSE_429, Way.REFUSE_503), 6),
+    (r"jobs GetExecution .*", (Way.CUT, Way.DELAY, Way.KILL_AFTER), 20),
+    (r"on_upload POST .*", _PUSH, 6),
+    (r"ingest POST .*", (Way.CUT, Way.LOSE_ANSWER, Way.TWICE, Way.DELAY), 8),
+    (r"dispatch POST /(task|bell)", _PUSH, 12),
+    (r"dispatch POST /sweep", (Way.LOSE_ANSWER, Way.TWICE), 5),
+    (r"deliver POST /", _PUSH, 8),
+)
+#: What an attempt may meet in the middle of its work, and how often at most in a row.
+TROUBLES: Final = (("kill", 2), ("memory", 2), ("disk", 1), ("gpu-memory", 1), ("bug", 5), ("kill", 1), ("hold", 0))
+
+
+@dataclass(frozen=True)
+class Report:
+    seed: int
+    jobs: int
+    planned: tuple[str, ...]
+    struck: tuple[str, ...]
+    broken: tuple[str, ...]
+    seconds: float
+    states: dict[str, int]
+
+
+def run(hub: Hub, seed: int) -> Report:
+    """Play one seed to its end, and look at the promises."""
+    begun = time.monotonic()
+    hub.reset()
+    chance = random.Random(seed)  # noqa: S311
+    hub.put(*(_fault(chance) for _ in range(chance.randint(3, 8))))
+    planned = tuple(map(str, hub.plan.planned))
+    plays = [_play(chance, seed * JOBS + number) for number in range(JOBS)]
+    with ThreadPoolExecutor(JOBS) as pool:
+        asked = [each for played in [pool.submit(play, hub) for play in plays] for each in played.result()]
+    settle(hub, asked)
+    found = promises.broken(hub, asked)
+    states: dict[str, int] = {}
+    for each in asked:
+        job = hub.job(each.job_id)
+        state = str(job.state) if job else "no record"
+        states[state] = states.get(state, 0) + 1
+    struck = tuple(hub.plan.struck)
+    return Report(seed, len(asked), planned, struck, tuple(found), round(time.monotonic() - begun, 2), states)
+
+
+def settle(hub: Hub, asked: list[Asked], *, within_s: float = WITHIN_S) -> bool:
+    """Wait until nothing more is going to happen; False when that takes too long, which the promises will tell."""
+    deadline = time.monotonic() + within_s
+    while not promises.is_settled(hub, asked):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
+    return True
+
+
+def _fault(chance: random.Random) -> Fault:
+    at, ways, most = chance.choice(POINTS)
+    return Fault(
+        at,
+        chance.choice(ways),
+        nth=chance.randint(1, most),
+        times=chance.choice((1, 1, 1, 2, 4)),
+        seconds=chance.choice((0.5, 1.5, 3.0)),
+    )
+
+
+#: One job's life as its caller makes it.
+Play = Callable[[Hub], list[Asked]]
+
+
+def _play(chance: random.Random, number: int) -> Play:
+    hook = f"/hook/{number}" if chance.random() < 0.5 else None
+    operations = chance.choice((["transcribe"], ["probe"]))
+    trouble = chance.choice(TROUBLES) if chance.random() < 0.3 else None
+    is_bad = chance.random() < 0.1
+    way = chance.choice(("announced", "announced", "uploaded", "posted", "posted twice", "cancelled", "redriven"))
+    times = chance.randint(1, max(1, trouble[1])) if trouble else 0
+
+    def play(hub: Hub) -> list[Asked]:
+        path = hub.media.wav(number)
+        body: dict[str, object] = {"operations": operations, "labels": {"number": str(number)}}
+        if hook:
+            body["webhook_url"] = hub.receiver.url(hook)
+        ends = frozenset({"failed"} if is_bad else {"succeeded"})
+        if way == "uploaded":
+            metadata = {"operations": json.dumps(operations), **({"webhook_url": hub.receiver.url(hook)} if hook else {})}
+            job_id = hub.driver.upload(path, f"seed-{number}.wav", **metadata)
+            return [Asked(job_id, hook=hook, sha256=sha256(path))]
+        job_id, enter = (
+            _announced(hub, path, body) if way != "posted" and way != "posted twice" else _posted(hub, path, body, number)
+        )
+        if is_bad:
+            hub.happen(job_id, "bad", 10)
+        elif trouble:
+            hub.happen(job_id, trouble[0] if trouble[1] else "hold", times)
+        if trouble and trouble[0] == "hold":
+            (hub.folder / "faults" / job_id).mkdir(exist_ok=True)
+            (hub.folder / "faults" / job_id / "release").touch()
+        enter()
+        if way == "posted twice":
+            enter()
+        is_cancelled = way == "cancelled" and _cancelled(hub, job_id)
+        redrives = 1 if way == "redriven" else 0
+        is_cancelled = is_cancelled or (way == "redriven" and _redriven(hub, job_id))
+        return [
+            Asked(job_id, ends=ends, hook=hook, sha256=sha256(path), is_cancelled=is_cancelled, redrives=redrives)
+        ]
+
+    return play
+
+
+def _announced(hub: Hub, path: Path, body: dict[str, object]) -> tuple[str, Callable[[], None]]:
+    asked = {"filename": path.name, "content_type": "audio/wav", **body}
+    ticket = hub.call("POST", "/v1/uploads", json=asked).json()
+    url = ticket["upload_url"]
+
+    def enter() -> None:
+        httpx.put(url, content=path.read_bytes(), timeout=60, trust_env=False).raise_for_status()
+
+    return ticket["job_id"], enter
+
+
+def _posted(hub: Hub, path: Path, body: dict[str, object], number: int) -> tuple[str, Callable[[], None]]:
+    """A job on an object that lies in another bucket, where no event tells of it."""
+    key = f"key-{number}"
+    hub.cloud.services.objects.upload(RESULTS, f"sources/{path.name}", path, content_type="audio/wav")
+    source = {"source": f"gs://{RESULTS}/sources/{path.name}", **body}
+
+    def enter() -> None:
+        answer = hub.call("POST", "/v1/jobs", json=source, headers={"Idempotency-Key": key})
+        assert answer.status_code == 202, answer.text
+        assert answer.json()["job_id"] == job_id, answer.text
+
+    job_id = job_id_for(f"local\0{key}")
+    return job_id, enter
+
+
+def _cancelled(hub: Hub, job_id: str) -> bool:
+    """Cancel it as soon as it is there; 409 when it had ended before."""
+    eventually(lambda: hub.job(job_id), "a record", within_s=WITHIN_S)
+    return hub.call("POST", f"/v1/jobs/{job_id}:cancel").status_code in (202, 409)
+
+
+def _redriven(hub: Hub, job_id: str) -> bool:
+    """Cancel and at once redrive: two submissions in the hub's hands at the same time."""
+    _cancelled(hub, job_id)
+    # 409, too, when the answer that said yes was lost and the job has gone on since.
+    return hub.call("POST", f"/v1/jobs/{job_id}:redrive").status_code in (202, 409)
