@@ -34,10 +34,15 @@ def on_leash(leash: str) -> Iterator[int]:
         with suppress(ProcessLookupError, PermissionError, FileNotFoundError):
             # The handle is opened before the environment is read: a pid used again cannot be mistaken.
             handle = os.pidfd_open(int(entry.name))
-            if _carries(entry, leash):
+            is_ours = False
+            try:
+                is_ours = _carries(entry, leash)
+            finally:
+                # Somebody else's environment may not be read, and a process may end meanwhile.
+                if not is_ours:
+                    os.close(handle)
+            if is_ours:
                 yield handle
-            else:
-                os.close(handle)
 
 
 def kill_leashed(leash: str, *, quiet_looks: int = 1) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from local import watchdog
 from local.ports import LOOPBACK, Ports
 from local.processes import MissingTool, Processes, StartFailed, http_ready, tcp_ready, wait_ready
 from tests.waiting import eventually
@@ -163,6 +164,17 @@ def test_children_that_a_finished_program_left_behind_go_with_it(
     eventually(lambda: len(marked(mark)) == 1)
     assert child.kill() == 7
     assert marked(mark) == []
+
+
+def test_looking_for_strays_leaves_no_descriptor_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(process: Path, leash: str) -> bool:
+        raise PermissionError(process)
+
+    monkeypatch.setattr(watchdog, "_carries", unreadable)
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir()))
+    watchdog.kill_leashed("nobody's")
+    assert len(list(descriptors.iterdir())) == before
 
 
 def test_child_that_ignores_sigterm_is_killed_after_its_grace_time(processes: Processes, tmp_path: Path) -> None:
