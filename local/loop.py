@@ -37,7 +37,10 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def close_after(self, last: Coroutine[Any, Any, None]) -> None:
-        """Cancel whatever still runs, run one last coroutine, and end the thread."""
+        """Cancel whatever still runs, run one last coroutine, and end the thread; nothing when that was done before."""
+        if self._loop.is_closed():
+            last.close()
+            return
         self.run(_cancel_others())
         self.run(last)
         self._loop.call_soon_threadsafe(self._loop.stop)

@@ -49,7 +49,7 @@ class Profile:
     monitoring_speed: float = 1
     #: What is going to be uploaded, in bytes, as far as it is known.
     upload_bytes: int = 0
-    #: Ports that callers go to instead of a part's own, by the names of `Endpoints` or a function's: tests put faults there.
+    #: Ports that callers go to instead of a part's own, by its name in `Endpoints` or a function's: for tests' faults.
     fronts: Mapping[str, int] = field(default_factory=dict)
     #: What runs instead of the declared commands of the Jobs, by their names; tests put faults in.
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -75,12 +75,27 @@ class Passage(Generic[Answer]):
                 kill_caller(call)
                 raise Lost
             case Way.PAUSE:
-                pause_caller(call, fault.seconds)
+                self._pause_caller(call, fault.seconds)
             case Way.AGAIN_LATER:
                 threading.Timer(fault.seconds, _quietly, args=(send,)).start()
             case Way.SHORT_READ | Way.CORRUPT if self._hurt:
                 return self._hurt(answer, fault.way)
         return answer
+
+    def _pause_caller(self, call: Call, seconds: float) -> None:
+        """Stop the caller, and let it go on later, as a machine does that was frozen."""
+        pid = _pid_at(call.peer)
+        if pid is None:
+            return
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+            self._plan.sleeping(1)
+            threading.Timer(seconds, self._wake, args=(pid,)).start()
+
+    def _wake(self, pid: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGCONT)
+        self._plan.sleeping(-1)
 
 
 def kill_caller(call: Call) -> None:
@@ -88,21 +103,6 @@ def kill_caller(call: Call) -> None:
     if pid is not None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-
-
-def pause_caller(call: Call, seconds: float) -> None:
-    """Stop the caller, and let it go on later, as a machine does that was frozen."""
-    pid = _pid_at(call.peer)
-    if pid is None:
-        return
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGSTOP)
-        threading.Timer(seconds, _wake, args=(pid,)).start()
-
-
-def _wake(pid: int) -> None:
-    with suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGCONT)
 
 
 def _quietly(send: Callable[[], object]) -> None:
@@ -121,7 +121,7 @@ def _pid_at(port: int) -> int | None:
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
             if int(process.name) != os.getpid() and any(
-                os.readlink(file) == socket_of for file in (process / "fd").iterdir()
+                str(file.readlink()) == socket_of for file in (process / "fd").iterdir()
             ):
                 return int(process.name)
     return None

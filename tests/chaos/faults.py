@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -44,12 +43,16 @@ class Fault:
     nth: int = 1
     times: int = 1
     job: str | None = None
+    #: What the call's body holds: a record's state, say.
+    having: bytes = b""
     #: Of delays, pauses and later copies.
     seconds: float = 1.0
     seen: int = 0
 
     def strikes(self, call: Call) -> bool:
         if re.fullmatch(self.at, call.point) is None or (self.job is not None and call.job != self.job):
+            return False
+        if self.having not in call.body:
             return False
         self.seen += 1
         return self.nth <= self.seen < self.nth + self.times
@@ -67,8 +70,8 @@ class Plan:
     struck: list[str] = field(default_factory=list)
     #: Every call there was, by its point.
     points: Counter[str] = field(default_factory=Counter)
-    #: Asked to look at every call, before it happens.
-    watchers: list[Callable[[Call], None]] = field(default_factory=list)
+    #: Callers that are stopped now.
+    asleep: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, *faults: Fault) -> None:
@@ -80,6 +83,10 @@ class Plan:
             self.planned.clear()
             self.struck.clear()
             self.points.clear()
+
+    def sleeping(self, more: int) -> None:
+        with self._lock:
+            self.asleep += more
 
     def fault_for(self, call: Call) -> Fault | None:
         """The fault that strikes this call; the first planned wins, all of them count."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,13 +19,13 @@ from local.cloud import LocalCloud, local_cloud
 from local.functions import ROOT, python_environment
 from local.processes import Processes, wait_ready
 from local.profile import RESULTS, Profile
-from shared.job import Job
+from shared.job import Job, job_id_for
 from shared.resources import declared
 from tests.chaos.calls import function_call, storage_call
 from tests.chaos.faults import Fault, Plan
 from tests.chaos.http_front import HttpFront
 from tests.chaos.journal import Journal
-from tests.chaos.media import Media
+from tests.chaos.media import Media, sha256
 from tests.chaos.receiver import Receiver
 from tests.chaos.rpc_front import RpcFront
 from tests.e2e.driver import Driver
@@ -46,8 +47,11 @@ class Hub:
     media: Media
     fronts: dict[str, HttpFront | RpcFront]
     folder: Path
+    #: What ends with this hub.
+    stack: ExitStack
     #: Jobs whose promises are looked at, by their ids.
     asked: dict[str, Asked] = field(default_factory=dict)
+    _numbers: Iterator[int] = field(default_factory=count)
 
     def put(self, *faults: Fault) -> None:
         self.plan.add(*faults)
@@ -61,8 +65,78 @@ class Hub:
         self.asked[job_id] = Asked(job_id, **what)
         return job_id
 
+    def upload(self, *, operations: str, name: str | None = None, has_hook: bool = False, **asked: Any) -> str:
+        """A tiny recording into the uploads bucket, as people do it; answers the job's id."""
+        path, hook = self._next(has_hook)
+        metadata = {"operations": operations, **({"webhook_url": self.receiver.url(hook)} if hook else {})}
+        job_id = self.driver.upload(path, name, **metadata)
+        return self.note(job_id, hook=hook, sha256=sha256(path), **asked)
+
+    def announced(
+        self,
+        *,
+        operations: list[str],
+        trouble: str | None = None,
+        times: int = 1,
+        has_hook: bool = False,
+        answers: list[float] | None = None,
+        hook_url: str | None = None,
+        path: Path | None = None,
+        **asked: Any,
+    ) -> str:
+        """The same by `POST /v1/uploads`, so that `trouble` waits for the job before it exists.
+
+        `answers` are the webhook's receiver's, before its 200s; `hook_url` is another receiver's.
+        """
+        tiny, hook = self._next(has_hook)
+        if hook and answers:
+            self.receiver.answers[hook] = answers
+        job_id, enter = self.ticket(path or tiny, operations, hook_url or (self.receiver.url(hook) if hook else None))
+        if trouble:
+            self.happen(job_id, trouble, times)
+        enter()
+        return self.note(job_id, hook=hook, sha256=None if path else sha256(tiny), **asked)
+
+    def posted(self, *, operations: list[str], has_hook: bool = False, **asked: Any) -> str:
+        """The same by `POST /v1/jobs`, on an object of which no event tells."""
+        path, hook = self._next(has_hook)
+        url = self.receiver.url(hook) if hook else None
+        job_id, enter = self.posting(path, operations, url, key=path.stem)
+        enter()
+        return self.note(job_id, hook=hook, sha256=sha256(path), **asked)
+
+    def ticket(self, path: Path, operations: list[str], hook_url: str | None) -> tuple[str, Callable[[], None]]:
+        """The id of the job that an upload is going to be, and the upload."""
+        asked = {"filename": path.name, "content_type": "application/octet-stream", **_body(operations, hook_url)}
+        answer = self.call("POST", "/v1/uploads", json=asked).json()
+
+        def enter() -> None:
+            content = path.read_bytes()
+            httpx.put(answer["upload_url"], content=content, timeout=60, trust_env=False).raise_for_status()
+
+        return answer["job_id"], enter
+
+    def posting(
+        self, path: Path, operations: list[str], hook_url: str | None, *, key: str
+    ) -> tuple[str, Callable[[], None]]:
+        """The id of the job that a POST under this key is going to be, and the POST."""
+        name = f"sources/{path.name}"
+        self.cloud.services.objects.upload(RESULTS, name, path, content_type="audio/wav")
+        body = {"source": f"gs://{RESULTS}/{name}", **_body(operations, hook_url)}
+        job_id = job_id_for(f"local\0{key}")
+
+        def enter() -> None:
+            answer = self.call("POST", "/v1/jobs", json=body, headers={"Idempotency-Key": key})
+            assert (answer.status_code, answer.json().get("job_id")) == (202, job_id), answer.text
+
+        return job_id, enter
+
+    def _next(self, has_hook: bool) -> tuple[Path, str | None]:
+        number = next(self._numbers)
+        return self.media.wav(number), f"/hook/{number}" if has_hook else None
+
     def call(self, method: str, path: str, *, within_s: float = 40.0, **more: Any) -> httpx.Response:
-        """As a client does that knows how to try again: a broken connection or 5xx is asked anew, with the same key."""
+        """As a client that tries again: a broken connection, 429 or 5xx is asked anew, with the same key."""
 
         def ask() -> httpx.Response | None:
             try:
@@ -75,6 +149,34 @@ class Hub:
 
     def job(self, job_id: str) -> Job | None:
         return self.driver.job(job_id)
+
+    def ended(self, job_id: str, *, within_s: float = 60.0) -> Job:
+        return self.driver.ended(job_id, within_s=within_s)
+
+    def at_work(self, job_id: str) -> Job:
+        """The job once its engine holds it (trouble "hold")."""
+        return self.driver.until(job_id, _is_held, "held", within_s=30)
+
+    def release(self, job_id: str) -> None:
+        """What is held may go on."""
+        (self.folder / "faults" / job_id / "release").touch()
+
+    def skew(self, seconds: float) -> None:
+        """Workers that start from now on have clocks that are wrong: GPU workers' fast, CPU workers' slow."""
+        for which, sign in (("gpu", 1), ("cpu", -1)):
+            (self.folder / "faults" / f"{which}-clock").write_text(str(sign * seconds))
+
+    def outlast(self, *, sweeps: int = 6) -> None:
+        """Wait for so many sweeps, one a second: after six, a lease that nobody renews has been taken."""
+        begun = self.plan.points["dispatch POST /sweep"]
+        eventually(lambda: self.plan.points["dispatch POST /sweep"] > begun + sweeps, "sweeps", within_s=60)
+
+    def empty_gpu(self) -> None:
+        """No GPU execution runs, as after a quiet hour: the next job has one started."""
+        running = [execution for execution in self.cloud.jobs.running() if execution.job.name.endswith("gpu-job")]
+        for execution in running:
+            execution.cancel()
+        eventually(lambda: all(execution.completed for execution in running), "no GPU execution", within_s=30)
 
     def reset(self) -> None:
         """No faults any more; what happened stays in the journal."""
@@ -100,6 +202,14 @@ class Asked:
     redrives: int = 0
 
 
+def _body(operations: list[str], hook_url: str | None) -> dict[str, Any]:
+    return {"operations": operations, **({"webhook_url": hook_url} if hook_url else {})}
+
+
+def _is_held(job: Job) -> bool:
+    return job.progress is not None and job.progress.stage == "held"
+
+
 @contextmanager
 def chaos_hub(**changes: Any) -> Iterator[Hub]:
     """Start it, warm; `changes` are the Profile's. Everything of it is gone at the end."""
@@ -122,7 +232,7 @@ def chaos_hub(**changes: Any) -> Iterator[Hub]:
         cloud = stack.enter_context(local_cloud(profile))
         connect(cloud, fronts)
         driver = Driver(cloud, folder / "faults")
-        yield Hub(cloud, driver, plan, journal, receiver, Media.make(folder), fronts, folder)
+        yield Hub(cloud, driver, plan, journal, receiver, Media.make(folder), fronts, folder, stack)
 
 
 def connect(cloud: LocalCloud, fronts: dict[str, HttpFront | RpcFront]) -> None:
@@ -166,6 +276,7 @@ def _profile(
         "NURSERY": str(nursery),
         "TMPDIR": str(folder),
         "SOURCE_BUCKETS": RESULTS,
+        "MAX_SOURCE_BYTES": str(2**20),
         "PROGRESS_SECONDS": "0.3",
         "N8N_ALERT_URL": receiver.url("/n8n"),
         "SLACK_WEBHOOK_URL": receiver.url("/slack"),

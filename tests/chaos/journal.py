@@ -48,7 +48,7 @@ class Journal:
         for _, job in history[:1]:
             ends[job.submission] += job.state.is_terminal
         for (_, before), (_, after) in pairwise(history):
-            step = f"{before.state} {before.submission}.{before.attempt} → {after.state} {after.submission}.{after.attempt}"
+            step = f"{_named(before)} → {_named(after)}"
             is_note = after.state is before.state and after.submission == before.submission
             if after.state not in TRANSITIONS[before.state] and not is_note:
                 faults.append(f"an illegal step, {step}")
@@ -67,5 +67,7 @@ class Journal:
         """Artifacts under `prefix` that were written after that generation (of any object: storage's clock)."""
         with self._lock:
             return [
-                name for name, written in self.artifacts.items() if name.startswith(prefix) and max(written) > generation
+                name
+                for name, written in self.artifacts.items()
+                if name.startswith(prefix) and max(written) > generation
             ]

@@ -1,6 +1,9 @@
 """A container's first process, as light as can be: it has the nursery fork the worker, and ends as that one ends."""
 
+from __future__ import annotations
+
 import array
+import contextlib
 import json
 import os
 import signal
@@ -17,15 +20,14 @@ worker = int.from_bytes(nursery.recv(8, socket.MSG_WAITALL), "big")
 
 
 def pass_on(number, frame):
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(worker, number)
-    except ProcessLookupError:
-        pass
 
 
 signal.signal(signal.SIGTERM, pass_on)
 code = int.from_bytes(nursery.recv(8, socket.MSG_WAITALL), "big", signed=True)
 if code < 0:
-    signal.signal(-code, signal.SIG_DFL) if code not in (-9, -19) else None
+    if code != -signal.SIGKILL:
+        signal.signal(-code, signal.SIG_DFL)
     os.kill(os.getpid(), -code)
 sys.exit(code)

@@ -124,7 +124,6 @@ def _work(asked: dict[str, object], output: int) -> None:
 
 
 if __name__ == "__main__":
-    import tests.chaos.worker
     import workers.cpu.main
     import workers.gpu.main  # noqa: F401
 

@@ -1,4 +1,4 @@
-"""The six promises of DESIGN section 3, looked at from outside: records, artifacts, webhooks, letters, markers, slots."""
+"""The promises of DESIGN section 3, looked at from outside: records, artifacts, webhooks, letters, markers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The real workers with an engine that does as it is told, and a clock that may be wrong.
 
 A file FAULTS/<job id>/<kind>.<n> is one fault for one attempt (tests.e2e.faulty_worker has the same convention).
-Unless FAULTS/<job id>/real is there, no media is decoded: the source is read, and its checksum is the result.
+Unless one of the kind `real` is there, no media is decoded: the source is read, and its checksum is the result.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any, Final
 from shared import services as built
 from shared.errors import ProcessingFailed, ResourceExhausted
 from shared.operations import Operation
-from shared.processor import Admit, Produced, Report, Result, admit_all
+from shared.processor import Admit, Processor, Produced, Report, Result, admit_all
 from shared.services import Services
 from shared.settings import from_environment
 from shared.source import Source, open_source
@@ -37,6 +37,11 @@ def _raise(error: BaseException) -> None:
     raise error
 
 
+def _deaf() -> None:
+    """Deep in a model: nothing is reported, and SIGTERM changes nothing."""
+    time.sleep(30)
+
+
 #: What an attempt meets in the middle of its work.
 KINDS: Final[Mapping[str, Callable[[], None]]] = {
     "kill": killed,
@@ -46,6 +51,7 @@ KINDS: Final[Mapping[str, Callable[[], None]]] = {
     "disk": lambda: _raise(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))),
     "gpu-memory": lambda: _raise(ResourceExhausted("the GPU's memory does not hold one batch")),
     "bad": lambda: _raise(ProcessingFailed("the decoder said no")),
+    "deaf": _deaf,
     "bug": lambda: _raise(ValueError("a bug")),
 }
 
@@ -77,13 +83,26 @@ class ChaosEngine:
             if use_up(faults, kind):
                 report("fault", 1.0)
                 happen()
-        if (faults / "real").exists():
-            from shared.media.process import MediaProcessor
-
-            engine = MediaProcessor(**self._options)
+        if use_up(faults, "long"):
+            admit(1e6)
+        if use_up(faults, "real") or (faults / "deadly").exists():
+            engine = self._real(is_deadly=(faults / "deadly").exists())
             return engine.process(source, operations, folder, explicit=explicit, report=report, admit=admit)
         admit(0.1)
         return _checksum(source, folder, report)
+
+    def _real(self, *, is_deadly: bool) -> Processor:
+        from shared.media.process import MediaProcessor
+
+        engine = MediaProcessor(**self._options)
+        if is_deadly:
+            engine.begin = die  # type: ignore[method-assign]
+        return engine
+
+
+def die(*_: Any) -> None:
+    """What a decoder does with a file that kills it."""
+    killed()
 
 
 def _checksum(source: Source, folder: Path, report: Report) -> Result:
@@ -111,8 +130,8 @@ def main(arguments: list[str]) -> int:
     faults = Path(os.environ["FAULTS"])
     if use_up(faults, "start"):
         killed()
-    if use_up(faults, "skew"):
-        os.environ["CLOCK_SKEW_SECONDS"] = (faults / "seconds").read_text()
+    if (clock := faults / f"{arguments[0]}-clock").exists():
+        os.environ["CLOCK_SKEW_SECONDS"] = clock.read_text()
         right = built.services()
         built._current[:] = [_Skewed(**{each.name: getattr(right, each.name) for each in fields(right)})]
     if arguments[0] == "gpu":

@@ -1,0 +1,69 @@
+"""The faults there are to be put in, by their numbers, and the scenarios that put them in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from tests.chaos.hub import Hub
+
+FAULTS: Final = {
+    1: "the same finalize event twice",
+    2: "overwritten while the old generation runs",
+    3: "events out of order",
+    4: "the object is deleted before the worker opens it",
+    5: "files that are not what they claim",
+    6: "an event for our own results bucket",
+    7: "an event replayed days later",
+    8: "a crash between record and publish, both orders",
+    9: "jobs:run answers 503 but the execution was created",
+    10: "429 RESOURCE_EXHAUSTED from jobs:run",
+    11: "a task delivered twice at once",
+    12: "a task name used again within a day",
+    13: "a redelivery while the first delivery still runs",
+    14: "the answer to a push is lost",
+    15: "a message dead-lettered twice",
+    16: "an execution dies before its first pull",
+    17: "SIGTERM, then SIGKILL after 10 s",
+    18: "SIGKILL at each stage boundary",
+    19: "out of memory (exit 137)",
+    20: "CUDA out of memory",
+    21: "no GPU where one was expected",
+    22: "the attempt's time limit",
+    23: "429, 503, a short read or a wrong checksum from storage",
+    24: "the disk is full",
+    25: "clocks that disagree between workers",
+    26: "a worker that wakes up after its lease was taken",
+    27: "a file that kills the decoder every time",
+    28: "the webhook's receiver hangs, says 500, 3xx or 410, or has a bad certificate",
+    29: "n8n down, Slack down, both down; an alert storm",
+    30: "a webhook delivered twice",
+    31: "Pub/Sub, storage, Tasks and Jobs killed and started again amid ten uploads",
+}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    faults: tuple[int, ...]
+    #: The promises it tries above all; every one is looked at after every scenario.
+    promises: tuple[int, ...]
+    play: Callable[[Hub], None]
+    #: Cheap ones run in `make test`, too.
+    is_cheap: bool
+
+
+SCENARIOS: Final[list[Scenario]] = []
+
+
+def scenario(
+    *faults: int, promises: tuple[int, ...], is_cheap: bool = False
+) -> Callable[[Callable[[Hub], None]], Callable[[Hub], None]]:
+    """Put a function into the table; its name says what happens, its asserts what must come of it."""
+
+    def enter(play: Callable[[Hub], None]) -> Callable[[Hub], None]:
+        SCENARIOS.append(Scenario(play.__name__.replace("_", " "), faults, promises, play, is_cheap))
+        return play
+
+    return enter

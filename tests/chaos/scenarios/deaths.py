@@ -1,0 +1,99 @@
+"""Faults 17–19 and 26: workers that are stopped, killed, or asleep for longer than their lease."""
+
+from __future__ import annotations
+
+from tests.chaos.catalogue import scenario
+from tests.chaos.faults import Fault, Way
+from tests.chaos.hub import Hub
+from tests.waiting import eventually
+
+#: The boundaries of one attempt, as calls; for some only what their body holds tells which it is.
+_STAGES = (
+    ("the lease", r"storage write local-state jobs/.*", b'"state":"running"'),
+    ("the source", r"storage read local-uploads .*", b""),
+    ("an artifact", r"storage write local-results .*", b""),
+    ("the outcome", r"storage write local-state jobs/.*", b'"state":"succeeded"'),
+    ("the webhook's task", r"tasks CreateTask webhooks", b""),
+    ("the marker", r"storage delete local-state open/.*", b""),
+)
+
+
+@scenario(17, promises=(1, 5))
+def a_worker_is_stopped_and_hands_its_job_back(hub: Hub) -> None:
+    ids = [hub.announced(operations=[operation], trouble="hold") for operation in ("transcribe", "probe")]
+    for job_id in ids:
+        hub.at_work(job_id)
+    for execution in hub.cloud.jobs.running():
+        execution.cancel()
+    for job_id in ids:
+        job = hub.ended(job_id)
+        assert (job.state, job.attempts_counted) == ("succeeded", 1), job
+        assert job.attempt >= 2
+
+
+@scenario(17, promises=(1, 5))
+def a_worker_that_does_not_hear_is_killed_10_s_later(hub: Hub) -> None:
+    ids = [hub.announced(operations=[operation], trouble="deaf") for operation in ("transcribe", "probe")]
+    for job_id in ids:
+        hub.driver.running(job_id)
+    running = hub.cloud.jobs.running()
+    for execution in running:
+        execution.cancel()
+    for job_id in ids:
+        # Its beat hands the job back while the work itself hears nothing.
+        job = hub.ended(job_id)
+        assert (job.state, job.attempts_counted) == ("succeeded", 1), job
+    for execution in running:
+        assert execution.wait(15)
+
+
+@scenario(18, promises=(1, 3, 4))
+def a_cpu_worker_is_killed_at_each_boundary(hub: Hub) -> None:
+    _kill_everywhere(hub, "probe")
+
+
+@scenario(18, promises=(1, 3, 4))
+def a_gpu_worker_is_killed_at_each_boundary(hub: Hub) -> None:
+    _kill_everywhere(hub, "transcribe")
+
+
+@scenario(18, promises=(1, 4))
+def a_gpu_worker_is_killed_around_its_acknowledgement(hub: Hub) -> None:
+    for way in (Way.KILL_BEFORE, Way.KILL_AFTER):
+        hub.put(Fault("pubsub Acknowledge gpu-work", way))
+        job = hub.ended(hub.upload(operations="transcribe"))
+        assert (job.state, job.attempt) == ("succeeded", 1), job
+        eventually(lambda: hub.plan.struck, "the kill", within_s=20)
+
+
+@scenario(19, promises=(1, 5), is_cheap=True)
+def a_worker_runs_out_of_memory(hub: Hub) -> None:
+    """The kernel kills it (137), or its interpreter is told."""
+    told = hub.announced(operations=["probe"], trouble="memory")
+    killed = hub.announced(operations=["probe"], trouble="oom")
+    for job_id in (told, killed):
+        job = hub.ended(job_id)
+        assert (job.state, job.attempts_counted) == ("succeeded", 2), job
+
+
+@scenario(26, promises=(3, 4))
+def a_worker_wakes_up_after_its_lease_was_taken(hub: Hub) -> None:
+    for operation in ("probe", "transcribe"):
+        hub.put(Fault(r"storage write local-results .*", Way.PAUSE, seconds=6.0))
+        job = hub.ended(hub.upload(operations=operation, has_hook=True))
+        assert job.attempt >= 2, job
+        assert job.outcome is not None
+        assert job.outcome.folder.endswith(f"/{job.attempt}/")
+    # Nobody is asleep any more: what the sleepers wrote since is there to be judged.
+    eventually(lambda: hub.plan.asleep == 0, "all are awake")
+
+
+def _kill_everywhere(hub: Hub, operation: str) -> None:
+    for way in (Way.KILL_BEFORE, Way.KILL_AFTER):
+        hub.plan.clear()
+        for _, at, having in _STAGES:
+            hub.put(Fault(at, way, having=having))
+        for job_id in [hub.upload(operations=operation, has_hook=True) for _ in range(4)]:
+            assert hub.ended(job_id).state == "succeeded"
+        struck = len(hub.plan.struck)
+        assert struck == len(_STAGES), hub.plan.struck
