@@ -66,8 +66,9 @@ class Journal:
     def written_after(self, prefix: str, generation: int) -> list[str]:
         """Artifacts under `prefix` that were written after that generation (of any object: storage's clock)."""
         with self._lock:
-            return [
-                name
-                for name, written in self.artifacts.items()
-                if name.startswith(prefix) and max(written) > generation
-            ]
+            last = {name: max(written) for name, written in self.artifacts.items() if name.startswith(prefix)}
+        return [name for name, written in last.items() if written > generation]
+
+
+def _named(job: Job) -> str:
+    return f"{job.state} {job.submission}.{job.attempt}"

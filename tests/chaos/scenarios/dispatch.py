@@ -15,23 +15,21 @@ _PUBLISH = {"transcribe": "pubsub Publish gpu-tasks", "probe": "tasks CreateTask
 
 @scenario(8, promises=(1, 2, 6))
 def the_submitter_dies_between_record_and_message(hub: Hub) -> None:
-    struck = 0
     for operation, publish in _PUBLISH.items():
         for at, way in ((_RECORD, Way.KILL_AFTER), (publish, Way.KILL_BEFORE), (publish, Way.KILL_AFTER)):
+            struck = len(hub.plan.struck)
             hub.put(Fault(at, way))
             assert hub.ended(hub.upload(operations=operation)).state == "succeeded"
-            struck += 1
-            assert len(hub.plan.struck) == struck, (at, way)
+            assert len(hub.plan.struck) > struck, (at, way)
 
 
 @scenario(8, promises=(1, 2, 6))
 def the_submitter_dies_between_marker_and_record(hub: Hub) -> None:
-    struck = 0
     for at, way in ((r"storage write local-state open/.*", Way.KILL_AFTER), (_RECORD, Way.KILL_BEFORE)):
+        struck = len(hub.plan.struck)
         hub.put(Fault(at, way))
         assert hub.ended(hub.posted(operations=["probe"])).state == "succeeded"
-        struck += 1
-        assert len(hub.plan.struck) == struck, (at, way)
+        assert len(hub.plan.struck) > struck, (at, way)
 
 
 @scenario(9, promises=(1, 4), is_cheap=True)
