@@ -16,7 +16,7 @@ SIZE ?=
 # Another index where pip is to look for torch: the package index has it with CUDA, in gigabytes. docs/images.md
 TORCH_INDEX ?=
 
-.PHONY: help setup demo up test model test-n8n check fmt lock bench bench-media load review sbom fuzz audit clean
+.PHONY: help setup demo up test model test-n8n check fmt lock bench bench-media load chaos review sbom fuzz audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 13
@@ -76,6 +76,9 @@ bench-media: setup ## measure the media engine alone (ROWS="silence bytes" some 
 
 load: setup .cache/prometheus/.ready ## much at once, and a soak (PARTS="small gke" some of it, MINUTES=30 of the soak); report and plots
 	@OMP_WAIT_POLICY=passive $(BIN)/python -m bench.load $(PARTS) --minutes $(MINUTES) $(SIZE)
+
+chaos: setup ## every fault put in on purpose, then 200 random schedules of them: which promises were kept
+	@OMP_WAIT_POLICY=passive $(BIN)/python -m tests.chaos
 
 review: setup ## the last week as a page with plots, in build/review/ (URL=… of a Prometheus-compatible API)
 	@$(BIN)/python -m monitoring.review --url "$(URL)"

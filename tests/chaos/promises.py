@@ -29,7 +29,7 @@ def is_settled(hub: Hub, asked: list[Asked]) -> bool:
     jobs = [hub.job(each.job_id) for each in asked]
     if any(job is None or not job.state.is_terminal for job in jobs):
         return False
-    if any(hub.cloud.tasks.depths().values()) or set(hub.cloud.services.store.open_jobs()):
+    if hub.cloud.tasks.depths()["cpu-tasks"] or set(hub.cloud.services.store.open_jobs()):
         return False
     return all(not job.webhook_url or job.webhook_tries for job in jobs if job)
 

@@ -85,8 +85,9 @@ class ChaosEngine:
                 happen()
         if use_up(faults, "long"):
             admit(1e6)
-        if use_up(faults, "real") or (faults / "deadly").exists():
-            engine = self._real(is_deadly=(faults / "deadly").exists())
+        is_deadly = use_up(faults, "deadly")
+        if is_deadly or use_up(faults, "real"):
+            engine = self._real(is_deadly=is_deadly)
             return engine.process(source, operations, folder, explicit=explicit, report=report, admit=admit)
         admit(0.1)
         return _checksum(source, folder, report)

@@ -74,7 +74,7 @@ def a_task_s_name_is_used_again(hub: Hub) -> None:
 def a_message_comes_again_while_its_job_runs(hub: Hub) -> None:
     hub.put(
         Fault("pubsub Publish gpu-tasks", Way.AGAIN_LATER, seconds=1.0),
-        Fault("pubsub ModifyAckDeadline .*", Way.CUT, times=100),
+        Fault("pubsub ModifyAckDeadline .*", Way.REFUSE_429, times=100),
     )
     job_id = hub.announced(operations=["transcribe"], trouble="hold")
     hub.at_work(job_id)

@@ -42,7 +42,7 @@ _ODD = (
     _Odd("empty.mp4", lambda path: path.write_bytes(b""), ["probe"], "unsupported_media"),
     _Odd("text.mp4", lambda path: path.write_text("no film\n" * 99), ["probe"], "unsupported_media"),
     _Odd("film.wav", _disguised, ["probe"], ""),
-    _Odd("no-moov.mp4", _cut(0.5), ["probe"], "truncated"),
+    _Odd("no-moov.mp4", _cut(0.5), ["probe"], "undecodable"),
     _Odd("silent.mp4", _video(), ["waveform"], "no_audio_stream"),
     _Odd("uneven.mp4", _video(times=[0.0, 0.001, 0.002, 0.9, 0.95]), ["probe", "thumbnails"], ""),
 )
@@ -76,7 +76,7 @@ def a_file_kills_its_decoder_every_time(hub: Hub) -> None:
     job_id = hub.announced(path=hub.media.mp4, operations=["probe"], trouble="deadly", ends=frozenset({"failed"}))
     job = hub.ended(job_id)
     assert job.failure is not None
-    assert (job.state, job.failure.code, job.attempts_counted) == ("failed", "decoder_died", 1), job
+    assert (job.state, job.failure.code, job.attempts_counted) == ("failed", "decoder_crashed", 1), job
 
 
 @scenario(27, promises=(1, 5, 6))

@@ -22,7 +22,7 @@ def receivers_refuse(hub: Hub) -> None:
     ids = {status: hub.announced(operations=["probe"], has_hook=True, answers=[status]) for status in (500, 301, 410)}
     with _untrusted(hub) as url:
         bad = hub.announced(operations=["probe"], hook_url=url)
-        assert [tried.error for tried in _tries(hub, bad, 1)] == ["source_refused"]
+        assert [tried.error for tried in _tries(hub, bad, 1)] == ["bad_certificate"]
     assert [tried.status for tried in _tries(hub, ids[500], 2)] == [500, 200]
     assert [tried.status for tried in _tries(hub, ids[301], 2)] == [301, 200]
     assert [tried.status for tried in _tries(hub, ids[410], 1)] == [410]

@@ -1,0 +1,47 @@
+"""A handful of seeds and the cheap half of the table on one local cloud; `make chaos` plays them all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.chaos import promises, seeds, table
+from tests.chaos.catalogue import FAULTS, SCENARIOS, Scenario
+from tests.chaos.hub import Hub, chaos_hub
+
+pytestmark = pytest.mark.e2e
+
+#: Of those that were tried, quick ones whose faults strike in many places.
+SEEDS = (3, 8, 33)
+
+
+@pytest.fixture(scope="module")
+def hub() -> Iterator[Hub]:
+    with chaos_hub() as started:
+        yield started
+
+
+@pytest.mark.parametrize("scenario", [each for each in SCENARIOS if each.is_cheap], ids=lambda each: each.name)
+def test_every_promise_is_kept_when(hub: Hub, scenario: Scenario) -> None:
+    played = table.play(hub, scenario)
+    assert not played.broken, "\n".join(played.broken)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_every_promise_is_kept_with_faults_at_random(hub: Hub, seed: int) -> None:
+    seeded = seeds.run(hub, seed)
+    assert not seeded.broken, "\n".join((*seeded.broken, *seeded.struck))
+
+
+def test_nothing_that_came_late_has_undone_anything(hub: Hub) -> None:
+    hub.reset()
+    assert not promises.broken(hub, list(hub.asked.values()))
+
+
+def test_every_fault_has_a_scenario() -> None:
+    assert {fault for each in SCENARIOS for fault in each.faults} == set(FAULTS)
+
+
+def test_every_promise_is_tried() -> None:
+    assert {promise for each in SCENARIOS for promise in each.promises} == set(promises.PROMISES)
