@@ -34,6 +34,12 @@ def is_settled(hub: Hub, asked: list[Asked]) -> bool:
     return all(not job.webhook_url or job.webhook_tries for job in jobs if job)
 
 
+def slots_left(hub: Hub) -> bool:
+    """Are more slots taken than executions run? One whose execution died is free once it expires and is swept."""
+    slots = len(list(hub.cloud.services.objects.list(STATE, prefix="slots/gpu/")))
+    return slots > sum("gpu" in execution.job.name for execution in hub.cloud.jobs.running())
+
+
 def broken(hub: Hub, asked: list[Asked]) -> list[str]:
     """Each promise that was not kept, as "3: …"."""
     found = []

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final
 
-from tests.chaos import promises
+from tests.chaos import incidents, promises
 from tests.chaos.faults import Fault, Way
 from tests.chaos.hub import Asked, Hub
 from tests.chaos.media import sha256
@@ -19,6 +19,8 @@ from tests.waiting import eventually
 JOBS: Final = 10
 #: So long may one seed take to settle, in seconds.
 WITHIN_S: Final = 90.0
+#: How many of the seeds have an incident besides their faults.
+_INCIDENTS: Final = 0.5
 
 _LOST: Final = (Way.CUT, Way.LOSE_ANSWER)
 _DEATHS: Final = (Way.KILL_BEFORE, Way.KILL_AFTER)
@@ -70,10 +72,14 @@ def run(hub: Hub, seed: int) -> Seeded:
     hub.reset()
     chance = random.Random(seed)
     hub.put(*(_fault(chance) for _ in range(chance.randint(3, 8))))
-    planned = tuple(map(str, hub.plan.planned))
+    incident = incidents.draw(chance) if chance.random() < _INCIDENTS else None
+    planned = (*map(str, hub.plan.planned), *([incident.kind] if incident else []))
     plays = [_play(chance, seed * JOBS + number) for number in range(JOBS)]
-    with ThreadPoolExecutor(JOBS) as pool:
+    with ThreadPoolExecutor(JOBS + 1) as pool:
+        happening = pool.submit(incident.happen, hub) if incident else None
         asked = [each for played in [pool.submit(play, hub) for play in plays] for each in played.result()]
+        if happening:
+            happening.result()
     hub.asked |= {each.job_id: each for each in asked}
     settle(hub, asked)
     found = promises.broken(hub, asked)
