@@ -1,4 +1,4 @@
-"""What befalls whole processes, at a random moment of a seed: stopped workers, restarted functions, frozen emulators."""
+"""What befalls whole processes at a random moment of a seed: workers stopped, functions restarted, emulators frozen."""
 
 from __future__ import annotations
 

@@ -69,6 +69,7 @@ def write(played: list[Played], ran: list[Seeded], late: list[str]) -> int:
             "jobs": sum(each.jobs for each in ran),
             "states": dict(sum((Counter(each.states) for each in ran), Counter())),
             "seconds": {"mean": sum(seconds) / len(seconds), "max": max(seconds)} if seconds else None,
+            "slowest": [asdict(each) for each in sorted(ran, key=lambda each: -each.seconds)[:5]],
             "broken": [asdict(each) for each in ran if each.broken],
             "faults": dict(struck.most_common()),
         },
