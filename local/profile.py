@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from local.assets import WEIGHTS
 from shared.lanes import CPU_QUEUES
@@ -99,7 +99,8 @@ class Endpoints:
 
     def reached(self) -> Endpoints:
         """As functions and workers are told of them."""
-        return replace(self, **{name: port for name, port in self.fronts.items() if name not in self.functions})
+        changes: dict[str, Any] = {name: port for name, port in self.fronts.items() if name not in self.functions}
+        return replace(self, **changes)
 
 
 def environment(profile: Profile, endpoints: Endpoints) -> dict[str, str]:
