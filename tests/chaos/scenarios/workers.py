@@ -22,7 +22,7 @@ def a_worker_without_the_gpu_it_needs_takes_nothing(hub: Hub) -> None:
     env = {**python_environment(), **hub.cloud.environment, "REQUIRE_GPU": "true", "CUDA_VISIBLE_DEVICES": ""}
     command = [sys.executable, "-m", "workers.gpu", "drain"]
     done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
-    assert "worker.no_gpu" in done.stdout, done.stderr + done.stdout
+    assert "worker.no_gpu" in done.stderr, done.stderr
     assert done.returncode == 1
     job = hub.ended(hub.upload(operations="transcribe"))
     assert (job.state, job.attempts_counted) == ("succeeded", 1)
