@@ -105,9 +105,16 @@ class Hub:
         enter()
         return self.note(job_id, hook=hook, sha256=sha256(path), **asked)
 
-    def ticket(self, path: Path, operations: list[str], hook_url: str | None) -> tuple[str, Callable[[], None]]:
+    def ticket(
+        self, path: Path, operations: list[str], hook_url: str | None, **more: str
+    ) -> tuple[str, Callable[[], None]]:
         """The id of the job that an upload is going to be, and the upload."""
-        asked = {"filename": path.name, "content_type": "application/octet-stream", **_body(operations, hook_url)}
+        asked = {
+            "filename": path.name,
+            "content_type": "application/octet-stream",
+            **_body(operations, hook_url),
+            **more,
+        }
         answer = self.call("POST", "/v1/uploads", json=asked).json()
 
         def enter() -> None:
@@ -117,12 +124,12 @@ class Hub:
         return answer["job_id"], enter
 
     def posting(
-        self, path: Path, operations: list[str], hook_url: str | None, *, key: str
+        self, path: Path, operations: list[str], hook_url: str | None, *, key: str, **more: str
     ) -> tuple[str, Callable[[], None]]:
         """The id of the job that a POST under this key is going to be, and the POST."""
         name = f"sources/{path.name}"
         self.cloud.services.objects.upload(RESULTS, name, path, content_type="audio/wav")
-        body = {"source": f"gs://{RESULTS}/{name}", **_body(operations, hook_url)}
+        body = {"source": f"gs://{RESULTS}/{name}", **_body(operations, hook_url), **more}
         job_id = job_id_for(f"local\0{key}")
 
         def enter() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from local.profile import RESULTS, STATE
 from shared.job import Job
+from shared.lanes import CPU_QUEUES
 from tests.chaos.hub import Asked, Hub
 from tests.chaos.receiver import Received
 from tests.e2e.driver import verify_webhook
@@ -29,9 +30,14 @@ def is_settled(hub: Hub, asked: list[Asked]) -> bool:
     jobs = [hub.job(each.job_id) for each in asked]
     if any(job is None or not job.state.is_terminal for job in jobs):
         return False
-    if hub.cloud.tasks.depths()["cpu-tasks"] or set(hub.cloud.services.store.open_jobs()):
+    depths = hub.cloud.tasks.depths()
+    if any(depths[queue] for queue in CPU_QUEUES.values()) or _open(hub):
         return False
     return all(not job.webhook_url or job.webhook_tries for job in jobs if job)
+
+
+def _open(hub: Hub) -> set[str]:
+    return {each.job_id for each in hub.cloud.services.store.open_jobs()}
 
 
 def slots_left(hub: Hub) -> bool:
@@ -45,7 +51,7 @@ def broken(hub: Hub, asked: list[Asked]) -> list[str]:
     found = []
     letters = [name for name in hub.cloud.services.objects.list(STATE, prefix="dead-letters/")]
     indexed = [name.rpartition("-")[2] for name in hub.cloud.services.objects.list(STATE, prefix="index/")]
-    opened = set(hub.cloud.services.store.open_jobs())
+    opened = _open(hub)
     for each in asked:
         job = hub.job(each.job_id)
         if job is None:

@@ -123,6 +123,7 @@ def _play(chance: random.Random, number: int) -> Play:
     trouble = chance.choice(TROUBLES) if chance.random() < 0.3 else None
     is_bad = chance.random() < 0.1
     way = chance.choice(("announced", "announced", "uploaded", "posted", "posted twice", "cancelled", "redriven"))
+    priority = "high" if chance.random() < 0.3 else "normal"
     times = chance.randint(1, trouble[1]) if trouble else 0
 
     def play(hub: Hub) -> list[Asked]:
@@ -134,9 +135,9 @@ def _play(chance: random.Random, number: int) -> Play:
             job_id = hub.driver.upload(path, f"seed-{number}.wav", **metadata)
             return [Asked(job_id, hook=hook, sha256=sha256(path))]
         if way.startswith("posted"):
-            job_id, enter = hub.posting(path, operations, url, key=f"seed-{number}")
+            job_id, enter = hub.posting(path, operations, url, key=f"seed-{number}", priority=priority)
         else:
-            job_id, enter = hub.ticket(path, operations, url)
+            job_id, enter = hub.ticket(path, operations, url, priority=priority)
         if is_bad:
             hub.happen(job_id, "bad", 10)
         elif trouble:
