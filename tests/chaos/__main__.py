@@ -11,7 +11,7 @@ import logging
 import sys
 
 from tests.chaos import report, seeds, table
-from tests.chaos.hub import chaos_hub
+from tests.chaos.starting import chaos_hub
 
 SEEDS = 200
 

@@ -8,7 +8,8 @@ import pytest
 
 from tests.chaos import promises, seeds, table
 from tests.chaos.catalogue import FAULTS, SCENARIOS, Scenario
-from tests.chaos.hub import Hub, chaos_hub
+from tests.chaos.hub import Hub
+from tests.chaos.starting import chaos_hub
 
 pytestmark = pytest.mark.e2e
 
