@@ -48,6 +48,8 @@ _WORKER_ENVIRONMENT: Final = {"OMP_WAIT_POLICY": "passive"}
 #: beside them, the 99th percentile of `POST /v1/jobs` was 1.5 s without this.
 _YIELDING: Final = ("nice", "-n", "15")
 
+_POD_COMMAND: Final = ("python", "-m", "workers.gpu", "serve")
+
 RUNS: Final = ROOT / "build" / "local"
 
 
@@ -234,7 +236,8 @@ def _start_gke(
 
     def start_pod() -> Child:
         name = f"gpu-runner-{next(pods)}"
-        argv = (*_YIELDING, sys.executable, "-m", "workers.gpu", "serve")
+        command = profile.commands.get("gke", _POD_COMMAND)
+        argv = (*_YIELDING, sys.executable, *command[1:])
         pod_env = {**python_environment(), **_WORKER_ENVIRONMENT, **env, "HOSTNAME": name}
         return processes.start(argv, env=pod_env, log=logs / f"{name}.log", name=name, cwd=ROOT)
 

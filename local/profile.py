@@ -51,7 +51,7 @@ class Profile:
     upload_bytes: int = 0
     #: Ports that callers go to instead of a part's own, by its name in `Endpoints` or a function's: for tests' faults.
     fronts: Mapping[str, int] = field(default_factory=dict)
-    #: What runs instead of the declared commands of the Jobs, by their names; tests put faults in.
+    #: What runs instead of the declared commands of the Jobs, by their names, and of pods ("gke"): for tests' faults.
     commands: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: More settings, by their environment names.
     extra: Mapping[str, str] = field(default_factory=dict)

@@ -27,11 +27,19 @@ def main(words: list[str]) -> int:
     is_all = not words
     numbers = asked.seed or range(asked.first, asked.first + (SEEDS if is_all else asked.seeds or 0))
     scenarios = table.chosen(asked.table[1:]) if asked.table or is_all else []
-    with chaos_hub() as hub:
-        print(f"logs: {hub.cloud.logs}", flush=True)
-        played = [report.shown(table.play(hub, each)) for each in scenarios]
-        ran = [report.shown(seeds.run(hub, number)) for number in numbers]
-        late = report.late(hub)
+    played: list[table.Played] = []
+    ran: list[seeds.Seeded] = []
+    late: list[str] = []
+    for gke in (False, True):
+        mine = [number for number in numbers if seeds.has_gke(number) is gke]
+        todo = [each for each in scenarios if each.has_gke is gke]
+        if not (mine or todo):
+            continue
+        with chaos_hub(enable_gke_route=gke) as hub:
+            print(f"logs: {hub.cloud.logs}", flush=True)
+            played += [report.shown(table.play(hub, each)) for each in todo]
+            ran += [report.shown(seeds.run(hub, number)) for number in mine]
+            late += report.late(hub)
     return report.write(played, ran, late)
 
 

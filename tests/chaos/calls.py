@@ -41,7 +41,7 @@ class Call:
 
 
 def storage_call(method: str, url: str, headers: Mapping[str, str], body: bytes, peer: int) -> Call:
-    """A call of Cloud Storage's JSON API."""
+    """A call of Cloud Storage's JSON API; a peek reads a range, as the classifier does."""
     parts = urlsplit(url)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     found = _OBJECT.search(parts.path)
@@ -52,14 +52,16 @@ def storage_call(method: str, url: str, headers: Mapping[str, str], body: bytes,
         verb = "delete"
     elif not name:
         verb, name = "list", query.get("prefix", "")
+    elif query.get("alt") == "media":
+        verb = "peek" if _header(headers, "range") else "read"
     else:
-        verb = "read" if query.get("alt") == "media" else "info"
+        verb = "info"
     return Call("storage", verb, f"{bucket} {name}", _job_in(name), peer, body, query)
 
 
 def written(headers: Mapping[str, str], body: bytes) -> tuple[dict[str, Any], bytes]:
     """The metadata and the content of a multipart upload."""
-    kind = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
+    kind = _header(headers, "content-type")
     if not kind.startswith("multipart/related"):
         return {}, body
     boundary = kind.partition("boundary=")[2].strip("\"'").encode()
@@ -81,6 +83,10 @@ def rpc_call(part: str, method: str, message: bytes, peer: int) -> Call:
     found = _RESOURCE.search(message)
     target = found[1].decode() if found else ""
     return Call(part, method.rpartition("/")[2], target, _job_in(message.decode(errors="replace")), peer, message)
+
+
+def _header(headers: Mapping[str, str], name: str) -> str:
+    return next((value for known, value in headers.items() if known.lower() == name), "")
 
 
 def _job_in(text: str) -> str | None:

@@ -52,18 +52,20 @@ class Scenario:
     play: Callable[[Hub], None]
     #: Cheap ones run in `make test`, too.
     is_cheap: bool
+    #: Played where the GKE route is open.
+    has_gke: bool = False
 
 
 SCENARIOS: Final[list[Scenario]] = []
 
 
 def scenario(
-    *faults: int, promises: tuple[int, ...], is_cheap: bool = False
+    *faults: int, promises: tuple[int, ...], is_cheap: bool = False, has_gke: bool = False
 ) -> Callable[[Callable[[Hub], None]], Callable[[Hub], None]]:
     """Put a function into the table; its name says what happens, its asserts what must come of it."""
 
     def enter(play: Callable[[Hub], None]) -> Callable[[Hub], None]:
-        SCENARIOS.append(Scenario(play.__name__.replace("_", " "), faults, promises, play, is_cheap))
+        SCENARIOS.append(Scenario(play.__name__.replace("_", " "), faults, promises, play, is_cheap, has_gke))
         return play
 
     return enter

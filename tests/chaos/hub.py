@@ -84,11 +84,11 @@ class Hub:
         enter()
         return self.note(job_id, hook=hook, sha256=None if path else sha256(tiny), **asked)
 
-    def posted(self, *, operations: list[str], has_hook: bool = False, **asked: Any) -> str:
+    def posted(self, *, operations: list[str], has_hook: bool = False, wish: str | None = None, **asked: Any) -> str:
         """The same by `POST /v1/jobs`, on an object of which no event tells."""
         path, hook = self._next(has_hook)
         url = self.receiver.url(hook) if hook else None
-        job_id, enter = self.posting(path, operations, url, key=path.stem)
+        job_id, enter = self.posting(path, operations, url, key=path.stem, wish=wish)
         enter()
         return self.note(job_id, hook=hook, sha256=sha256(path), **asked)
 
@@ -111,16 +111,17 @@ class Hub:
         return answer["job_id"], enter
 
     def posting(
-        self, path: Path, operations: list[str], hook_url: str | None, *, key: str, **more: str
+        self, path: Path, operations: list[str], hook_url: str | None, *, key: str, wish: str | None = None, **more: str
     ) -> tuple[str, Callable[[], None]]:
         """The id of the job that a POST under this key is going to be, and the POST."""
         name = f"sources/{path.name}"
         self.cloud.services.objects.upload(RESULTS, name, path, content_type="audio/wav")
         body = {"source": f"gs://{RESULTS}/{name}", **_body(operations, hook_url), **more}
+        headers = {"Idempotency-Key": key, **({"X-Destination": wish} if wish else {})}
         job_id = job_id_for(f"local\0{key}")
 
         def enter() -> None:
-            answer = self.call("POST", "/v1/jobs", json=body, headers={"Idempotency-Key": key})
+            answer = self.call("POST", "/v1/jobs", json=body, headers=headers)
             assert (answer.status_code, answer.json().get("job_id")) == (202, job_id), answer.text
 
         return job_id, enter

@@ -85,6 +85,7 @@ def _profile(fronts: Fronts, nursery: Path, folder: Path, receiver: Receiver, ch
         "commands": {
             "gpu": ("python", "-I", "-S", _LAUNCH, "gpu", "drain"),
             "cpu": ("python", "-I", "-S", _LAUNCH, "cpu"),
+            "gke": ("python", "-I", "-S", _LAUNCH, "gpu", "serve"),
         },
         "fronts": {name: front.port for name, front in fronts.items()},
         **changes,
