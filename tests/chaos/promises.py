@@ -37,7 +37,7 @@ def is_settled(hub: Hub, asked: list[Asked]) -> bool:
 
 
 def _open(hub: Hub) -> set[str]:
-    return {each.job_id for each in hub.cloud.services.store.open_jobs()}
+    return set(hub.cloud.services.store.open_jobs())
 
 
 def slots_left(hub: Hub) -> bool:
