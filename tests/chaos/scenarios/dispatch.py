@@ -32,7 +32,7 @@ def the_submitter_dies_between_marker_and_record(hub: Hub) -> None:
         assert len(hub.plan.struck) > struck, (at, way)
 
 
-@scenario(9, promises=(1, 4), is_cheap=True)
+@scenario(9, promises=(1, 4))
 def run_says_503_and_has_started_one(hub: Hub) -> None:
     hub.empty_gpu()
     hub.put(Fault("jobs RunJob .*gpu-job", Way.LOSE_ANSWER), Fault("jobs RunJob .*cpu-job", Way.LOSE_ANSWER))

@@ -64,7 +64,7 @@ def an_alert_storm_goes_out_once(hub: Hub) -> None:
     assert len(_heard(hub, "/n8n", '"storm"')) == 1
 
 
-@scenario(30, promises=(2, 4), is_cheap=True)
+@scenario(30, promises=(2, 4))
 def a_webhook_s_task_comes_twice(hub: Hub) -> None:
     """Twice at once may be two posts of one id; after an answer that was lost, it is one."""
     hub.put(Fault("deliver POST /", Way.LOSE_ANSWER, nth=1), Fault("deliver POST /", Way.TWICE, nth=3))
