@@ -18,6 +18,7 @@ _APIS: Final = (
     "cloudresourcemanager",
     "cloudscheduler",
     "cloudtasks",
+    "cloudtrace",
     "containeranalysis",
     "eventarc",
     "iam",
@@ -28,6 +29,7 @@ _APIS: Final = (
     "run",
     "secretmanager",
     "storage",
+    "telemetry",
 )
 #: Versions of each image that stay however old they are, and days after which others go.
 _KEPT_IMAGES: Final = 20

@@ -1,5 +1,5 @@
 """Trigger: push subscription on `dead-letters`.
-Does: keeps the letter, marks the job, raises an alert unless the job is not lost.
+Does: keeps the letter, marks the job, raises an alert unless the job is not lost or a storm of letters is on.
 Acks when: all three are done.
 Raises when: a service is down; the letter comes again.
 """
@@ -8,35 +8,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import logging
-from typing import Annotated
 
 import flask
 import functions_framework
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import ValidationError
 
 from shared import log
-from shared.alerts import Alert
 from shared.dead_letters import MAX_UNREADABLE_BYTES, mark
 from shared.errors import InvalidRequest, JobError, TooLarge
-from shared.events import JobId, Push, push
+from shared.events import Push, push, traceparent
 from shared.job import Failure, Job, State
+from shared.letters import KeptLetter, Letter
 from shared.problems import problem
 from shared.request_body import read_beginning, read_body
 from shared.services import Services, services
+from shared.storm import tell
 
 _log = logging.getLogger(__name__)
-
-
-class Letter(BaseModel):
-    """Our own letter, or a message that Pub/Sub's backstop gave up: that one carries only the job's id."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-    job_id: JobId | None = None
-    submission: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    code: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")] = "undeliverable"
-    reason: Annotated[str, StringConstraints(max_length=10_000)] = ""
 
 
 @functions_framework.http
@@ -45,7 +34,8 @@ def dead_letter(request: flask.Request) -> flask.typing.ResponseReturnValue:
     try:
         everything.callers.verify(request.headers.get("Authorization"))
         delivery = _delivery(request)
-        with log.bind(job_id=delivery.attributes.get("jobId")):
+        job_id, trace = delivery.attributes.get("jobId"), traceparent(delivery.attributes.get("traceparent"))
+        with log.bind(job_id=job_id, traceparent=trace), everything.tracer.span("letter.keep", trace, job_id=job_id):
             receive(delivery, everything)
     except (InvalidRequest, TooLarge) as error:
         _log.error("no letter: %s", error.message, extra={"event": "letter.malformed"})
@@ -58,27 +48,19 @@ def dead_letter(request: flask.Request) -> flask.typing.ResponseReturnValue:
 def receive(delivery: Push, everything: Services) -> None:
     """Keep, mark, alert; each safe to repeat, since a letter may come twice. Raises RetryableError."""
     letter = _letter(delivery)
-    name = _name(letter, delivery)
     now = everything.now()
-    kept = {**letter.model_dump(), "kept_at": now.isoformat(), "attributes": dict(delivery.attributes)}
-    everything.store.keep_letter(now.date().isoformat(), name, json.dumps(kept).encode())
+    letter_id = f"{now.date().isoformat()}/{_name(letter, delivery)}"
+    # Of what the message calls so itself, nothing counts.
+    ours = {"kept_at": now, "attributes": dict(delivery.attributes), "discarded": None}
+    kept = KeptLetter.model_validate({**letter.model_dump(), **ours})
+    everything.letters.keep(letter_id, kept)
     if letter.job_id:
         job = mark(letter.job_id, letter.submission, Failure(code=letter.code, message=letter.reason), everything)
         if job is not None and not _is_lost(job, letter):
             _log.warning("the letter's job is not lost", extra={"event": "letter.outdated", "state": job.state})
             return
     _log.error("dead letter kept: %s", letter.code, extra={"event": "letter.kept", "code": letter.code})
-    alert = Alert(
-        id=f"dead-letter/{name}",
-        source="hub",
-        title="A job is dead-lettered" if letter.job_id else "A message could not be read",
-        state="open",
-        severity="critical",
-        summary=f"{letter.code}: {letter.reason}",
-        labels={"job_id": letter.job_id or "", "code": letter.code},
-        started_at=now,
-    )
-    everything.topics.publish("alerts", alert.model_dump_json().encode(), {})
+    tell(letter_id, kept, everything)
 
 
 def _delivery(request: flask.Request) -> Push:

@@ -43,8 +43,10 @@ def deliver(request: flask.Request) -> flask.typing.ResponseReturnValue:
     try:
         everything.callers.verify(request.headers.get("Authorization"))
         planned = Try.model_validate_json(read_body(request))
-        with log.bind(job_id=planned.job_id):
-            make(planned, everything)
+        with log.bind(job_id=planned.job_id, submission=str(planned.submission)):
+            trace = planned.traceparent
+            with everything.tracer.span("webhook.deliver", trace, job_id=planned.job_id, number=planned.number):
+                make(planned, everything)
     except (ValidationError, InvalidRequest, TooLarge):
         _log.error("task is no try", extra={"event": "webhook.malformed"})
     except JobError as error:
@@ -67,7 +69,8 @@ def make(planned: Try, everything: Services) -> None:
             job.job_id, lambda now: now.job.with_webhook_try(noted) if now.job.submission == job.submission else None
         )
     if made.status is not None and webhooks.is_delivered(made.status):
-        _log.info("webhook delivered", extra={"event": "webhook.delivered", "number": made.number})
+        fields = {"event": "webhook.delivered", "number": made.number, "status": made.status}
+        _log.info("webhook delivered", extra=fields)
         return
     _log.warning(
         "webhook not delivered",
@@ -79,7 +82,7 @@ def make(planned: Try, everything: Services) -> None:
     if delay is None:
         _log.error("webhook given up", extra={"event": "webhook.given_up", "tries": made.number})
         return
-    enqueue_webhook(job, made.number + 1, made.at + timedelta(seconds=delay), everything)
+    enqueue_webhook(job, made.number + 1, made.at + timedelta(seconds=delay), everything, planned.traceparent)
 
 
 def _post(job: Job, number: int, everything: Services) -> tuple[WebhookTry, float | None]:

@@ -1,5 +1,6 @@
 """Trigger: HTTPS from the `gpu-sub` push subscription (/bell), the `cpu-tasks` queue (/task), the scheduler (/sweep).
-Does: starts executions of the Cloud Run Jobs; holds a CPU task's request until its job needs it no more; sweeps.
+Does: starts executions of the Cloud Run Jobs; holds a CPU task's request until its job needs it no more; sweeps, and
+sums up the dead letters of a storm.
 Acks when: 204, the bell or task is done with. 429 rings the bell again, 409 brings the task again.
 Raises when: never; a service that is down is 503.
 """
@@ -16,12 +17,13 @@ from shared import cpu_task, log
 from shared.bell import ring
 from shared.dead_letters import give_up_unreadable
 from shared.errors import InvalidRequest, JobError, NotFound, TooLarge
-from shared.events import job_message, push
+from shared.events import job_message, push, traceparent
 from shared.executions import NotStarted
 from shared.problems import problem
 from shared.request_body import read_body
 from shared.resources import declared
 from shared.services import Services, services
+from shared.storm import summarise
 from shared.sweep import sweep
 
 _log = logging.getLogger(__name__)
@@ -41,6 +43,7 @@ def dispatch(request: flask.Request) -> flask.typing.ResponseReturnValue:
                 return _task(request, everything)
             case "/sweep":
                 sweep(everything)
+                summarise(everything)
                 return "", 204
         raise NotFound("dispatch answers /bell, /task and /sweep")
     except JobError as error:
@@ -57,7 +60,9 @@ def _bell(request: flask.Request, everything: Services) -> flask.typing.Response
         # and makes it a letter.
         _log.error("bell without a job", extra={"event": "bell.malformed"})
         return "", 204
-    with log.bind(job_id=message.job_id, traceparent=delivery.attributes.get("traceparent")):
+    labels = {"job_id": message.job_id, "submission": str(message.submission)}
+    trace = traceparent(delivery.attributes.get("traceparent"))
+    with log.bind(**labels, traceparent=trace), everything.tracer.span("dispatch.bell", trace, **labels):
         try:
             return "", 204 if ring(message, everything) else 429
         except NotStarted as error:
@@ -75,6 +80,8 @@ def _task(request: flask.Request, everything: Services) -> flask.typing.Response
         _log.error("task without a job", extra={"event": "task.malformed"})
         give_up_unreadable(body, request.headers.get("X-CloudTasks-TaskName", "a task"), error.message, everything)
         return "", 204
-    with log.bind(job_id=message.job_id):
+    labels = {"job_id": message.job_id, "submission": str(message.submission)}
+    trace = traceparent(message.traceparent)
+    with log.bind(**labels, traceparent=trace), everything.tracer.span("dispatch.task", trace, **labels):
         # 409, not 429 or 503: those would slow the whole queue down for one job's sake.
         return "", 204 if cpu_task.run(message, everything, deadline_seconds=_TASK_SECONDS) else 409

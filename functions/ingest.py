@@ -15,7 +15,7 @@ from typing import Final
 import flask
 import functions_framework
 
-from functions.api import artifacts, documents, jobs, listing, uploads
+from functions.api import artifacts, documents, jobs, letter_redrives, letters, listing, uploads
 from functions.api.keys import authenticate
 from shared import log
 from shared.api_keys import ApiKey
@@ -41,6 +41,7 @@ def _route(method: str, path: str, handler: Handler) -> _Route:
 
 
 _JOB: Final = r"/v1/jobs/(?P<job_id>[0-9a-f]{32})"
+_LETTER: Final = r"/v1/dead-letters/(?P<date>[0-9]{4}-[0-9]{2}-[0-9]{2})/(?P<name>[0-9A-Za-z-]{1,100})"
 _OPEN: Final = (
     # Cloud Run's front end keeps /healthz to itself (https://cloud.google.com/run/docs/known-issues#ah).
     _route("GET", r"/healthz?", documents.health),
@@ -54,6 +55,11 @@ _KEYED: Final = (
     _route("GET", _JOB + r"/artifacts/(?P<name>.+)", artifacts.redirect),
     _route("POST", _JOB + r":cancel", jobs.cancel),
     _route("POST", _JOB + r":redrive", jobs.redrive),
+    _route("GET", r"/v1/dead-letters", letters.page),
+    _route("POST", r"/v1/dead-letters:redrive", letter_redrives.redrive_all),
+    _route("GET", _LETTER, letters.get),
+    _route("POST", _LETTER + r":redrive", letters.redrive),
+    _route("POST", _LETTER + r":discard", letters.discard),
 )
 
 

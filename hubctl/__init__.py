@@ -1,1 +1,1 @@
-"""The command line for people: `python -m hubctl submit | watch | get | list | cancel | redrive`."""
+"""The command line for people: `python -m hubctl submit | watch | get | list | cancel | redrive | dlq | story`."""

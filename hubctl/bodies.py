@@ -21,13 +21,13 @@ def job_body(source: str, operations: Sequence[Any] | None, **asked: Any) -> Job
     """The body for a source that the hub can reach. Raises BadUsage with every fault."""
     if not operations:
         raise BadUsage("a gs:// or https:// source needs operations: -o probe,transcribe")
-    return _checked(JobBody, source=source, operations=operations, **asked)
+    return checked(JobBody, source=source, operations=operations, **asked)
 
 
 def upload_body(path: Path, operations: Sequence[Any] | None = None, **asked: Any) -> UploadBody:
     """The body for a local file. Raises BadUsage with every fault."""
     content_type, _ = mimetypes.guess_type(path.name)
-    return _checked(
+    return checked(
         UploadBody,
         filename=path.name,
         content_type=content_type or "application/octet-stream",
@@ -60,10 +60,11 @@ def labels(given: Sequence[str]) -> dict[str, str]:
     return {name: value for name, _, value in pairs}
 
 
-def _checked(model: type[Body], **fields: Any) -> Body:
+def checked(model: type[Body], **fields: Any) -> Body:
+    """The body with what is given. Raises BadUsage with every fault."""
     given = {name: value for name, value in fields.items() if value is not None}
     try:
         return model.model_validate_json(json.dumps(given))
     except ValidationError as cause:
         faults = tuple(FieldFault(field=fault.field, detail=fault.detail) for fault in faults_of(cause))
-        raise BadUsage("the job cannot be asked for like this", faults) from cause
+        raise BadUsage("this cannot be asked for", faults) from cause

@@ -6,18 +6,22 @@ Exit codes: 0 done, 1 the job failed or was cancelled, 2 bad usage, 3 the hub re
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
-from hubctl import bodies, show
+from hubctl import bodies, dlq, log_lines, show, show_story
 from hubctl.client import HubClient, OnBusy
 from hubctl.errors import BadUsage, JobNotFound, StrangeAnswer
 from hubctl.live import upload_display
+from hubctl.options import Json, Key, Url
 from hubctl.session import InSentences, Session
+from hubctl.story import StoryView, trace_of
+from hubctl.story import story as tell
 from shared.api import Accepted, JobView, UploadBody
 from shared.job import State
 from shared.lanes import Priority
@@ -44,9 +48,6 @@ def _job_id(text: str) -> str:
 
 
 JobId = Annotated[str, typer.Argument(metavar="JOB_ID", callback=_job_id)]
-Url = Annotated[str | None, typer.Option("--url", help="The hub's address; also HUB_URL.")]
-Key = Annotated[str | None, typer.Option("--key", help="The API key; HUB_API_KEY keeps it out of `ps`.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout.")]
 
 app = typer.Typer(
     cls=InSentences,
@@ -55,6 +56,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(dlq.app, name="dlq")
 
 
 @app.callback()
@@ -210,6 +212,38 @@ def redrive(
             session.follow(hub, job_id, as_json=as_json)
         else:
             session.accepted(answer, as_json=as_json)
+
+
+@app.command()
+def story(
+    ctx: typer.Context,
+    job_id: JobId,
+    project: Annotated[
+        str | None, typer.Option(envvar="HUB_PROJECT", help="Whose Cloud Logging to ask, by gcloud.")
+    ] = None,
+    logs: Annotated[Path | None, typer.Option(envvar="HUB_LOGS", help="A local cloud's folder of logs.")] = None,
+    as_json: Json = False,
+    url: Url = None,
+    key: Key = None,
+) -> None:
+    """Everything that happened to a job, hop by hop, over all submissions and attempts."""
+    session: Session = ctx.obj.given(url, key)
+    with session.hub() as hub:
+        job = hub.get(job_id)
+    if job is None:
+        raise JobNotFound(job_id)
+    lines: list[Mapping[str, Any]] = []
+    if logs is not None:
+        lines = list(log_lines.from_folder(logs, job_id))
+    elif project is not None:
+        lines = list(log_lines.from_cloud(project, job_id, job.created_at))
+    else:
+        session.err.print("told from the record alone; the log has more: --project, or --logs of a local cloud")
+    hops, trace = tell(job, lines), trace_of(lines)
+    if as_json:
+        session.print_json(StoryView.of(job, hops, trace))
+    else:
+        show_story.story(job, hops, trace, session.out)
 
 
 def _file(source: str) -> Path:

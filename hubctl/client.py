@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 from urllib.parse import quote
@@ -16,6 +17,7 @@ from hubctl.errors import DownloadFailed, HubBusy, HubError, HubUnavailable, Job
 from hubctl.transport import Transport
 from hubctl.upload import ResumableUpload, SessionLost
 from shared.api import Accepted, JobBody, JobPage, JobView, UploadBody, UploadTicket
+from shared.api_letters import DiscardBody, LetterPage, LetterView, RedriveBody, RedriveReport
 from shared.job import State
 
 #: How long a new upload may take to become a job: the event's way, and a function's cold start. Seconds.
@@ -169,6 +171,39 @@ class HubClient:
         """Start a failed, dead-lettered or cancelled job afresh. Raises HubRefused for any other."""
         return parsed(self._http.call("POST", f"{_path(job_id)}:redrive"), Accepted)
 
+    def letters(self, query: Mapping[str, str], *, limit: int = 20) -> LetterPage:
+        """The oldest dead letters that `query` (GET /v1/dead-letters) asks for, over as many pages as it takes."""
+        letters: tuple[LetterView, ...] = ()
+        token: str | None = None
+        while True:
+            asked: dict[str, str | int] = {**query, "limit": min(limit - len(letters), _MOST_PER_PAGE)}
+            if token:
+                asked["page_token"] = token
+            page = self._http.repeat(partial(self._letters, asked))
+            letters, token = (*letters, *page.letters), page.next_page_token
+            if token is None or len(letters) == limit:
+                return LetterPage(letters=letters, next_page_token=token)
+
+    def letter(self, letter_id: str) -> LetterView:
+        """Raises HubRefused when there is no such letter, or it is another key's."""
+        return self._http.repeat(lambda: parsed(self._http.call("GET", _letter_path(letter_id)), LetterView))
+
+    def redrive_letter(self, letter_id: str) -> Accepted:
+        """Start the letter's job afresh; harmless where that was done before."""
+        return self._http.repeat(
+            lambda: parsed(self._http.call("POST", f"{_letter_path(letter_id)}:redrive"), Accepted)
+        )
+
+    def redrive_letters(self, body: RedriveBody) -> RedriveReport:
+        """One call's worth of what matches; safe to repeat."""
+        path = "/v1/dead-letters:redrive"
+        return self._http.repeat(lambda: parsed(self._http.call("POST", path, body=body), RedriveReport))
+
+    def discard_letter(self, letter_id: str, body: DiscardBody) -> LetterView:
+        """Nothing more is to be done about it; it is kept."""
+        path = f"{_letter_path(letter_id)}:discard"
+        return self._http.repeat(lambda: parsed(self._http.call("POST", path, body=body), LetterView))
+
     def artifact(self, job: JobView, name: str) -> Iterator[bytes]:
         """An artifact's bytes, piece by piece. Raises HubRefused when there is none of that name, DownloadFailed."""
         url = self._http.repeat(lambda: self._http.location(f"{_path(job.job_id)}/artifacts/{quote(name)}"))
@@ -207,6 +242,9 @@ class HubClient:
         response = self._http.find(_path(job_id))
         return None if response is None else parsed(response, JobView)
 
+    def _letters(self, query: Mapping[str, str | int]) -> LetterPage:
+        return parsed(self._http.call("GET", "/v1/dead-letters", query=query), LetterPage)
+
     def _appears(self, job_id: str) -> bool:
         try:
             self.wait_for(job_id, until=lambda job: True, appear_seconds=10.0)
@@ -221,6 +259,10 @@ class HubClient:
         if token:
             query["page_token"] = token
         return self._http.repeat(lambda: parsed(self._http.call("GET", "/v1/jobs", query=query), JobPage))
+
+
+def _letter_path(letter_id: str) -> str:
+    return f"/v1/dead-letters/{quote(letter_id)}"
 
 
 def _path(job_id: str) -> str:

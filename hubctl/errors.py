@@ -8,7 +8,8 @@ HubError
 │  └─ HubBusy        too much waits there, or too much of this key's: later there is room
 ├─ StrangeAnswer     an answer that is none of the API's: another server, or another version
 ├─ UploadFailed      the storage did not take the file
-└─ DownloadFailed    the storage did not give the artifact
+├─ DownloadFailed    the storage did not give the artifact
+└─ LogsUnavailable   Cloud Logging could not be asked
 """
 
 from __future__ import annotations
@@ -72,3 +73,7 @@ class UploadFailed(HubError):
 
 class DownloadFailed(HubError):
     """The storage did not give the artifact."""
+
+
+class LogsUnavailable(HubError):
+    """Cloud Logging could not be asked."""

@@ -41,6 +41,7 @@ def _describe(cloud: LocalCloud, console: Console) -> None:
         "",
         f"  export HUB_URL={cloud.url}",
         f"  export HUB_API_KEY={cloud.profile.api_key}",
+        f"  export HUB_LOGS={cloud.logs}",
         "",
         f"  API            {cloud.url}/openapi.json",
         f"  uploads        gs://{UPLOADS} at {ends.url(ends.storage)}",

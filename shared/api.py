@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field
 
 from shared.classify import FileFacts
 from shared.costs import Cost, cost_of
-from shared.job import Failure, Job, Progress, State, WebhookTry
+from shared.job import Failure, Job, PastAttempt, PastSubmission, Progress, State, WebhookTry
 from shared.lanes import Priority
 from shared.operations import BY_NAME, Operation, OperationName, each_once
 from shared.prices import Tariff
@@ -158,6 +158,10 @@ class JobView(_Answer):
     cost: Cost | None = None
     webhook_url: str | None
     webhook_tries: tuple[WebhookTry, ...]
+    #: Attempts that are over, of all submissions.
+    attempts: tuple[PastAttempt, ...] = ()
+    #: How the submissions before this one ended.
+    submissions: tuple[PastSubmission, ...] = ()
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
@@ -226,6 +230,8 @@ def view(job: Job, base: str, tariff: Tariff) -> JobView:
         cost=cost_of(job, tariff),
         webhook_url=job.webhook_url,
         webhook_tries=job.webhook_tries,
+        attempts=job.attempts,
+        submissions=job.submissions,
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,

@@ -8,6 +8,7 @@ from shared.errors import Misconfigured
 from shared.events import JobMessage
 from shared.executions import NotStarted
 from shared.services import Services
+from shared.tracing import environment_of
 
 _log = logging.getLogger(__name__)
 
@@ -21,7 +22,9 @@ def ring(message: JobMessage, services: Services) -> bool:
     if seen is None or seen.job.submission != message.submission:
         return True
     if not seen.is_waiting(services.settings.lease_seconds):
+        _log.info("bell silent", extra={"event": "bell.silent", "state": seen.job.state})
         return True
+    _log.info("bell rung", extra={"event": "bell.rung", "state": seen.job.state})
     _start_execution(message.job_id, services)
     return False
 
@@ -31,11 +34,14 @@ def _start_execution(job_id: str, services: Services) -> None:
     slot = services.slots.take(job_id)
     if slot is None:
         return
-    try:
-        execution = services.executions.start(settings.gpu_job, settings.gpu_region, slot.environment)
-    except (NotStarted, Misconfigured):
-        services.slots.release(slot)
-        raise
+    with services.tracer.span("execution.start", slot=slot.number) as span:
+        environment = {**slot.environment, **environment_of(span)}
+        try:
+            execution = services.executions.start(settings.gpu_job, settings.gpu_region, environment)
+        except (NotStarted, Misconfigured):
+            services.slots.release(slot)
+            raise
+        span.note(execution=execution)
     # Any other fault may have started one: the slot stays taken until that execution frees it, or it expires.
     _log.info(
         "GPU execution started", extra={"event": "execution.started", "execution": execution, "slot": slot.number}

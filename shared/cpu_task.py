@@ -14,6 +14,7 @@ from shared.dead_letters import give_up
 from shared.events import JobMessage
 from shared.services import Services
 from shared.store import Snapshot
+from shared.tracing import environment_of
 
 _log = logging.getLogger(__name__)
 
@@ -43,9 +44,10 @@ def run(
     if seen.job.attempts_counted >= settings.max_attempts:
         give_up(seen.job, seen.job.exhausted(), services)
         return True
-    execution = services.executions.start(
-        settings.cpu_job, settings.region, {"JOB_ID": message.job_id, "SUBMISSION": str(message.submission)}
-    )
+    with services.tracer.span("execution.start", job_id=message.job_id) as span:
+        environment = {"JOB_ID": message.job_id, "SUBMISSION": str(message.submission), **environment_of(span)}
+        execution = services.executions.start(settings.cpu_job, settings.region, environment)
+        span.note(execution=execution)
     _log.info("CPU execution started", extra={"event": "execution.started", "execution": execution})
     while next(polls, False):
         # First whether it has ended, then the record: what it wrote last is then seen.

@@ -7,8 +7,7 @@ import logging
 from typing import Final
 
 from shared.conclude import conclude
-from shared.costs import log_fields
-from shared.job import Failure, Job, State
+from shared.job import Failure, Job
 from shared.services import Services
 from shared.store import Snapshot
 
@@ -29,8 +28,10 @@ def give_up(job: Job, failure: Failure, services: Services) -> None:
         "code": failure.code,
         "reason": failure.message,
     }
-    attributes = {"jobId": job.job_id, "submission": str(job.submission)}
-    services.topics.publish("dead-letters", json.dumps(letter).encode(), attributes)
+    with services.tracer.span("letter.publish", job.traceparent, job_id=job.job_id, code=failure.code) as span:
+        trace = {"traceparent": span.traceparent} if span.traceparent else {}
+        attributes = {"jobId": job.job_id, "submission": str(job.submission), **trace}
+        services.topics.publish("dead-letters", json.dumps(letter).encode(), attributes)
     mark(job.job_id, job.submission, failure, services)
 
 
@@ -48,9 +49,6 @@ def mark(job_id: str, submission: int, failure: Failure, services: Services) -> 
     seen = services.store.update(job_id, change)
     if seen is None:
         return None
-    if seen.job.state is State.DEAD_LETTERED and seen.job.finished_at == now:
-        fields = {"event": "job.dead_lettered", **seen.job.log_labels(), **log_fields(seen.job, services.tariff)}
-        _log.error("job dead-lettered: %s", failure.code, extra=fields)
     if seen.job.state.is_terminal:
         conclude(seen.job, services)
     return seen.job

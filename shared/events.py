@@ -46,9 +46,11 @@ class JobMessage(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
     job_id: JobId
     submission: Submission
+    #: Of the span that sent it.
+    traceparent: str | None = None
 
-    def encode(self, **more: str) -> bytes:
-        return json.dumps({**self.model_dump(), **more}).encode()
+    def encode(self, **more: str | int) -> bytes:
+        return json.dumps({**self.model_dump(exclude_none=True), **more}).encode()
 
 
 class _Message(BaseModel):

@@ -9,30 +9,46 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import datetime
-from enum import StrEnum
 from typing import Any, Final, Self
 
-from pydantic import BaseModel, ConfigDict, field_serializer
+from pydantic import Field, field_serializer
 
 from shared.classify import FileFacts
+from shared.job_parts import (
+    WORKER_LOST,
+    Artifact,
+    Failure,
+    Frozen,
+    Outcome,
+    PastAttempt,
+    PastSubmission,
+    Progress,
+    Source,
+    State,
+    WebhookTry,
+)
 from shared.lanes import Priority
 from shared.machines import Machine, Place
 from shared.operations import Operation
 from shared.routing import Destination
 
-
-class State(StrEnum):
-    QUEUED = "queued"
-    RUNNING = "running"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    DEAD_LETTERED = "dead_lettered"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_terminal(self) -> bool:
-        return self not in (State.QUEUED, State.RUNNING)
-
+__all__ = [
+    "TRANSITIONS",
+    "WORKER_LOST",
+    "Artifact",
+    "Failure",
+    "Job",
+    "Outcome",
+    "PastAttempt",
+    "PastSubmission",
+    "Progress",
+    "Source",
+    "State",
+    "WebhookTry",
+    "hash_text",
+    "job_id_for",
+    "request_hash",
+]
 
 TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     State.QUEUED: frozenset({State.RUNNING, State.DEAD_LETTERED, State.CANCELLED}),
@@ -44,76 +60,11 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     State.DEAD_LETTERED: frozenset({State.QUEUED}),
     State.CANCELLED: frozenset({State.QUEUED}),
 }
+#: Attempts that are over which a record tells of; the oldest make room.
+_PAST_ATTEMPTS: Final = 30
 
 
-class _Frozen(BaseModel):
-    # A canary writes records that the revision beside it reads and writes again: what that one does not know, it keeps.
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class Source(_Frozen):
-    """Where the media is: `gs://bucket/name` (pinned to a generation) or `https://…`."""
-
-    uri: str
-    generation: int | None = None
-
-    @property
-    def bucket_and_name(self) -> tuple[str, str] | None:
-        """Bucket and object name; None for a URL."""
-        if not self.uri.startswith("gs://"):
-            return None
-        bucket, _, name = self.uri.removeprefix("gs://").partition("/")
-        return bucket, name
-
-
-class Progress(_Frozen):
-    stage: str
-    #: Of the whole job, 0–100.
-    percent: float
-    eta_seconds: float | None = None
-
-
-class Artifact(_Frozen):
-    name: str
-    #: Bytes.
-    size: int
-    content_type: str
-
-
-class Outcome(_Frozen):
-    """What a finished job left: naming the folder is the commit, results appear whole or not at all."""
-
-    #: gs:// folder, ending in a slash.
-    folder: str
-    artifacts: tuple[Artifact, ...]
-    summary: dict[str, Any]
-    device: str
-    media_seconds: float | None = None
-    processing_seconds: float
-    queue_seconds: float
-    real_time_factor: float | None = None
-
-
-class Failure(_Frozen):
-    """Why the last attempt (or the job) came to nothing."""
-
-    code: str
-    message: str
-
-
-#: What is known of an attempt whose worker never said a last word.
-WORKER_LOST: Final = Failure(code="worker_lost", message="the worker died in the middle of the work")
-
-
-class WebhookTry(_Frozen):
-    number: int
-    at: datetime
-    #: HTTP status, or None when none came.
-    status: int | None = None
-    error: str | None = None
-
-
-class Job(_Frozen):
+class Job(Frozen):
     """One requested piece of work."""
 
     job_id: str
@@ -125,7 +76,7 @@ class Job(_Frozen):
     caller: str
     #: The caller's own correlation id.
     id: str | None = None
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
     source: Source
     file: FileFacts
     operations: tuple[Operation, ...]
@@ -150,14 +101,18 @@ class Job(_Frozen):
     #: Where the attempt that runs now does so.
     place: Place | None = None
     #: Seconds of machines that the attempts until now have cost, of all submissions.
-    machine_seconds: dict[Machine, float] = {}
+    machine_seconds: dict[Machine, float] = Field(default_factory=dict)
     #: What of these was spent before the last redrive.
-    machine_seconds_before: dict[Machine, float] = {}
+    machine_seconds_before: dict[Machine, float] = Field(default_factory=dict)
     progress: Progress | None = None
     failure: Failure | None = None
     outcome: Outcome | None = None
     warnings: tuple[str, ...] = ()
     webhook_tries: tuple[WebhookTry, ...] = ()
+    #: Attempts that are over, of all submissions, in their order; the last of them when there are many.
+    attempts: tuple[PastAttempt, ...] = ()
+    #: The submissions before this one.
+    submissions: tuple[PastSubmission, ...] = ()
 
     created_at: datetime
     queued_at: datetime
@@ -169,6 +124,12 @@ class Job(_Frozen):
         """Without defaults: an older revision refuses a parameter it does not know only where one makes use of it."""
         return [{"name": each.name, **each.model_dump(mode="json", exclude_defaults=True)} for each in operations]
 
+    @property
+    def state_since(self) -> datetime:
+        """When the job came into the state it is in."""
+        since = {State.QUEUED: self.queued_at, State.RUNNING: self.started_at}.get(self.state, self.finished_at)
+        return since or self.queued_at
+
     def log_labels(self) -> dict[str, str]:
         return {"job_id": self.job_id, "submission": str(self.submission), "attempt": str(self.attempt)}
 
@@ -179,7 +140,25 @@ class Job(_Frozen):
 
     def _ended(self, state: State, until: datetime, **changes: Any) -> Self:
         """The attempt is over, if one ran; `until` is when it did so or was last heard of."""
-        return self._become(state, owner=None, place=None, machine_seconds=self._machine_seconds(until), **changes)
+        attempts = self._attempts(until, state, changes.get("failure"))
+        seconds = self._machine_seconds(until)
+        return self._become(state, owner=None, place=None, machine_seconds=seconds, attempts=attempts, **changes)
+
+    def _attempts(self, until: datetime, became: State, failure: Failure | None) -> tuple[PastAttempt, ...]:
+        """With the one that runs now, which ends."""
+        if self.state is not State.RUNNING or self.started_at is None:
+            return self.attempts
+        ended = PastAttempt(
+            number=self.attempt,
+            submission=self.submission,
+            worker=self.owner,
+            machine=self.place.machine if self.place else None,
+            started_at=self.started_at,
+            ended_at=until,
+            became=became,
+            failure=failure,
+        )
+        return (*self.attempts, ended)[-_PAST_ATTEMPTS:]
 
     def _machine_seconds(self, until: datetime) -> dict[Machine, float]:
         """With those of the attempt that runs now."""
@@ -201,6 +180,7 @@ class Job(_Frozen):
             owner=owner,
             place=place,
             machine_seconds=self._machine_seconds(last_beat or now),
+            attempts=self._attempts(last_beat or now, State.RUNNING, WORKER_LOST),
             attempt=self.attempt + 1,
             attempts_counted=self.attempts_counted + 1,
             times_resent=0,
@@ -255,7 +235,17 @@ class Job(_Frozen):
         return self._ended(State.CANCELLED, last_beat or now, finished_at=now)
 
     def redriven(self, now: datetime) -> Self:
-        """A fresh start under the next submission number."""
+        """A fresh start under the next submission number; how this one ended is kept."""
+        past = PastSubmission(
+            number=self.submission,
+            state=self.state,
+            failure=self.failure,
+            attempts_counted=self.attempts_counted,
+            queued_at=self.queued_at,
+            finished_at=self.finished_at,
+            redriven_at=now,
+            webhook_tries=self.webhook_tries,
+        )
         return self._become(
             State.QUEUED,
             submission=self.submission + 1,
@@ -269,6 +259,7 @@ class Job(_Frozen):
             outcome=None,
             progress=None,
             webhook_tries=(),
+            submissions=(*self.submissions, past),
         )
 
     def resent(self) -> Self:

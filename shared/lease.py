@@ -99,6 +99,8 @@ class Beat:
         self._is_lost = threading.Event()
         self._is_handed_back = threading.Event()
         self._progress: Progress | None = None
+        #: The stage that is on, and when it began, on the monotonic clock.
+        self._stage: tuple[str | None, float] = (None, time.monotonic())
         #: When the work proper began, on the monotonic clock, and at how many percent.
         self._began = (time.monotonic(), 0.0)
         # In this thread's context, so that its lines carry the job's labels, too.
@@ -119,12 +121,23 @@ class Beat:
 
     def report(self, stage: str, percent: float) -> None:
         """Note the progress of the whole job; raises LeaseLost, Stopping or TooLong."""
+        self._tell_stage(stage)
         self._progress = Progress(stage=stage, percent=round(percent, 1), eta_seconds=self._eta(stage, percent))
         if self._is_handed_back.is_set() or self._must_stop():
             raise Stopping("the worker stops and this work cannot end in time")
         if self._is_lost.is_set():
             raise LeaseLost("the lease is another's, or the job was cancelled")
         self._limit.check_now()
+
+    def _tell_stage(self, stage: str) -> None:
+        """One line for each stage that begins, with how long the one before took."""
+        before, began = self._stage
+        if stage == before:
+            return
+        now = time.monotonic()
+        self._stage = (stage, now)
+        fields = {"event": "job.stage", "stage": stage, "before": before, "seconds": round(now - began, 3)}
+        _log.info("stage %s", stage, extra=fields)
 
     def _eta(self, stage: str, percent: float) -> float | None:
         """By the pace of the work alone: how long it took to fetch the file says nothing of what is to come."""

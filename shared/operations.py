@@ -16,11 +16,11 @@ def _whole(value: Any) -> Any:
 
 
 #: An integer as JSON Schema has it: 8.0 is one, "8" and true are none. Last in a type, or its limits become no schema.
-_WHOLE: Final = BeforeValidator(_whole)
+WHOLE: Final = BeforeValidator(_whole)
 
 
 #: Which of a file's streams of one kind, as in ffmpeg's `0:a:1`.
-StreamNumber = Annotated[int, Field(ge=0, le=99), _WHOLE]
+StreamNumber = Annotated[int, Field(ge=0, le=99), WHOLE]
 
 
 class _Operation(BaseModel):
@@ -65,7 +65,7 @@ class _SpeechToText(_Hearing):
     #: Spoken language; found by the model when left out.
     language: Language | None = None
     #: Most words on one subtitle line; by line length when left out.
-    words_per_line: Annotated[int, Field(ge=1, le=50), _WHOLE] | None = None
+    words_per_line: Annotated[int, Field(ge=1, le=50), WHOLE] | None = None
 
 
 class Transcribe(_SpeechToText):
@@ -85,7 +85,7 @@ class Thumbnails(_Seeing):
 
     name: Literal["thumbnails"] = "thumbnails"
     #: How many, evenly spread over the video (5 when nothing is said).
-    count: Annotated[int, Field(ge=1, le=100), _WHOLE] | None = None
+    count: Annotated[int, Field(ge=1, le=100), WHOLE] | None = None
     #: At which times, in seconds from the start.
     seconds: (
         # JSON's arrays arrive as lists, which a strict tuple would refuse.
@@ -95,7 +95,7 @@ class Thumbnails(_Seeing):
     #: One picture for each shot; of the 100 longest ones where there are more.
     per: Literal["shot"] | None = None
     #: Longest width in pixels; never enlarged.
-    width: Annotated[int, Field(ge=16, le=3840), _WHOLE] = 640
+    width: Annotated[int, Field(ge=16, le=3840), WHOLE] = 640
 
     @model_validator(mode="after")
     def _one_way(self) -> Thumbnails:
@@ -111,9 +111,9 @@ class Storyboard(_Seeing):
 
     name: Literal["storyboard"] = "storyboard"
     #: How many, evenly spread over the video (one for each second, 100 at most, when left out).
-    count: Annotated[int, Field(ge=1, le=100), _WHOLE] | None = None
+    count: Annotated[int, Field(ge=1, le=100), WHOLE] | None = None
     #: Width of each in pixels; never enlarged.
-    width: Annotated[int, Field(ge=16, le=320), _WHOLE] = 160
+    width: Annotated[int, Field(ge=16, le=320), WHOLE] = 160
 
 
 class Shots(_Seeing):
@@ -143,10 +143,10 @@ class Waveform(_Hearing):
 
     name: Literal["waveform"] = "waveform"
     #: Points for each second in waveform.json.
-    pixels_per_second: Annotated[int, Field(ge=1, le=100), _WHOLE] = 20
+    pixels_per_second: Annotated[int, Field(ge=1, le=100), WHOLE] = 20
     #: Of the picture, in pixels.
-    width: Annotated[int, Field(ge=16, le=4096), _WHOLE] = 1800
-    height: Annotated[int, Field(ge=16, le=1024), _WHOLE] = 280
+    width: Annotated[int, Field(ge=16, le=4096), WHOLE] = 1800
+    height: Annotated[int, Field(ge=16, le=1024), WHOLE] = 280
 
 
 class Fingerprint(_Operation):

@@ -13,6 +13,8 @@ from shared.callers import AnyCaller, Callers, OidcCallers
 from shared.executions import CloudRunExecutions, Executions
 from shared.fetch import FetchPolicy, GuardedClient
 from shared.gcs import GcsObjects
+from shared.journal import Journal
+from shared.letter_box import LetterBox
 from shared.objects import Objects
 from shared.prices import Tariff, tariff
 from shared.pubsub import PubSubTopics, Topics
@@ -20,6 +22,7 @@ from shared.queues import CloudTasksQueues, Queues
 from shared.settings import Settings, from_environment
 from shared.slots import Slots
 from shared.store import JobStore
+from shared.tracing import NoTracer, Tracer
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class Services:
     work_backlog: Backlog
     callers: Callers
     http: GuardedClient
+    tracer: Tracer = field(default_factory=NoTracer)
     #: For writes that need not wait for each other.
     side_by_side: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(64, "side-by-side"))
 
@@ -46,9 +50,28 @@ class Services:
         return datetime.now(UTC)
 
     @property
+    def letters(self) -> LetterBox:
+        """The dead letters that are kept."""
+        return LetterBox(self.objects, self.settings.state_bucket)
+
+    @property
     def tariff(self) -> Tariff:
         """What machines cost in this deployment's regions."""
-        return tariff(self.settings.region, self.settings.gpu_region)
+        return tariff_of(self.settings)
+
+
+def tariff_of(settings: Settings) -> Tariff:
+    return tariff(settings.region, settings.gpu_region)
+
+
+def tracer_of(settings: Settings) -> Tracer:
+    if settings.traces is None:
+        return NoTracer()
+    # Here, so that a cold start does not pay for what is off.
+    from shared.trace_export import OtelTracer, processor_of
+
+    service = settings.k_service or settings.cloud_run_execution or settings.hostname
+    return OtelTracer(processor_of(settings), service, settings.project)
 
 
 def build(settings: Settings) -> Services:
@@ -56,7 +79,7 @@ def build(settings: Settings) -> Services:
     return Services(
         settings=settings,
         objects=objects,
-        store=JobStore(objects, settings.state_bucket),
+        store=JobStore(objects, settings.state_bucket, tell=Journal(lambda: tariff_of(settings)).tell),
         slots=Slots(objects, settings),
         topics=PubSubTopics(settings.project, emulator=settings.pubsub_emulator_host),
         queues=CloudTasksQueues(
@@ -72,6 +95,7 @@ def build(settings: Settings) -> Services:
         http=GuardedClient(
             FetchPolicy(allow_loopback=settings.local_cloud, max_bytes=settings.max_source_bytes, timeout_seconds=600)
         ),
+        tracer=tracer_of(settings),
     )
 
 

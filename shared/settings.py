@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
@@ -17,6 +17,8 @@ def _comma_list(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+#: The value of TRACES that means Google's service; any other is a file.
+CLOUD_TRACE: Final = "cloud-trace"
 Names = Annotated[tuple[str, ...], BeforeValidator(_comma_list)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -120,6 +122,10 @@ class Settings(BaseModel):
     n8n_alert_url: SecretStr | None = None
     slack_webhook_url: SecretStr | None = None
 
+    # What is told of the work.
+    #: Where spans go: `cloud-trace`, or a file that gets them as JSON lines. Without it there are none.
+    traces: str | None = None
+
     # The local cloud: no tokens exist there, and webhooks go to loopback.
     local_cloud: bool = False
     storage_emulator_host: str | None = None
@@ -133,6 +139,8 @@ class Settings(BaseModel):
     submission: int | None = None
     gpu_slot: int | None = None
     gpu_slot_token: str | None = None
+    #: The span that started this execution.
+    traceparent: str | None = None
     #: What a pod's probes look at.
     heartbeat_file: Path | None = None
     cloud_run_execution: str | None = None

@@ -3,7 +3,6 @@
 jobs/<job_id>.json                the record
 open/<caller>/<job_id>[-<submission>]   a marker for the sweep: written before the record, removed when all is done
 index/<inverted time>-<job_id>    written once, so that "newest first" is a listing
-dead-letters/<date>/<id>.json     the letters
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from pydantic import ValidationError
 
 from shared.errors import RateLimited, Unavailable
 from shared.job import Job, State
+from shared.journal import is_change
 from shared.objects import Objects
 
 #: Seconds a state change waits for storage's limit of about one write a second per object, and how often.
@@ -80,11 +80,22 @@ class Marker:
 
 
 class JobStore:
-    """Reads and writes records; every change is a conditional upload, tried again when somebody was quicker."""
+    """Reads and writes records; every change is a conditional upload, tried again when somebody was quicker.
 
-    def __init__(self, objects: Objects, bucket: str, *, wait: Callable[[float], None] = time.sleep) -> None:
+    `tell` gets what was written over what, once that is known to stand.
+    """
+
+    def __init__(
+        self,
+        objects: Objects,
+        bucket: str,
+        *,
+        tell: Callable[[Job | None, Job], None] = lambda before, after: None,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
         self._objects = objects
         self._bucket = bucket
+        self._tell = tell
         self._wait = wait
 
     def get(self, job_id: str) -> Snapshot | None:
@@ -99,7 +110,11 @@ class JobStore:
 
     def create(self, job: Job) -> bool:
         """True when this call made the record; False when there is one already."""
-        return self._write(job, 0) is not None
+        is_new = self._write(job, 0) is not None
+        # The very same record is our own, whose answer was lost.
+        if is_new or ((seen := self.get(job.job_id)) is not None and seen.job == job):
+            self._tell(None, job)
+        return is_new
 
     def update(self, job_id: str, change: Callable[[Snapshot], Job | None], *, touch: bool = False) -> Snapshot | None:
         """Apply `change` to the record until the write holds; answers the record as it then stands.
@@ -109,7 +124,12 @@ class JobStore:
         write whose sole content is its time. None when there is no record.
         """
         pauses = 0
+        before = attempted = None
         while (seen := self.get(job_id)) is not None:
+            if attempted is not None and seen.job == attempted:
+                # Our own write, whose answer was lost.
+                self._tell(before, attempted)
+                return seen
             changed = change(seen)
             if changed is None or (changed == seen.job and not touch):
                 return seen
@@ -122,7 +142,9 @@ class JobStore:
                 self._wait(_RATE_LIMIT_PAUSE_SECONDS)
                 continue
             if generation is not None:
+                self._tell(seen.job, changed)
                 return Snapshot(changed, generation, 0.0, seen.now)
+            before, attempted = (seen.job, changed) if is_change(seen.job, changed) else (None, None)
         return None
 
     def _write(self, job: Job, if_generation: int) -> int | None:
@@ -162,12 +184,6 @@ class JobStore:
         first = f"index/{start}" if start else None
         for name in self._objects.list(self._bucket, prefix="index/", start=first, limit=limit):
             yield name.removeprefix("index/")
-
-    def keep_letter(self, date: str, name: str, letter: bytes) -> bool:
-        """Keep a dead letter; False when the very same one is kept already."""
-        return (
-            self._objects.write(self._bucket, f"dead-letters/{date}/{name}.json", letter, if_generation=0) is not None
-        )
 
 
 def index_key(job: Job) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import wait
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final, Literal
 
-from shared import routing
+from shared import log, routing
 from shared.classify import FileFacts
 from shared.conclude import conclude
 from shared.errors import IdempotencyMismatch, PermanentError, Unavailable
@@ -79,20 +80,18 @@ def submit(request: JobRequest, services: Services) -> Submitted:
             gpu_backlog_limit=settings.gpu_backlog_limit,
         ),
     )
-    return _enter(_job(request, operations, route.destination, route.reason, services.now()), services)
+    return _enter(request, partial(_job, request, operations, route.destination, route.reason), services)
 
 
 def refuse(request: JobRequest, why: PermanentError, services: Services) -> Submitted:
     """Leave a record of an upload that cannot become work: failed from the start, with the reason."""
-    now = services.now()
-    job = _job(request, request.operations or (), None, "refused", now).model_copy(
-        update={
-            "state": State.FAILED,
-            "failure": Failure(code=why.reason_code, message=why.message),
-            "finished_at": now,
-        }
-    )
-    return _enter(job, services)
+    failure = Failure(code=why.reason_code, message=why.message)
+
+    def refused(now: datetime, trace: str | None) -> Job:
+        job = _job(request, request.operations or (), None, "refused", now, trace)
+        return job.model_copy(update={"state": State.FAILED, "failure": failure, "finished_at": now})
+
+    return _enter(request, refused, services)
 
 
 def repeated(idempotency_key: str, sent: Mapping[str, Any], services: Services) -> Submitted | None:
@@ -103,6 +102,18 @@ def repeated(idempotency_key: str, sent: Mapping[str, Any], services: Services) 
 
 def send(job: Job, services: Services, *, task_suffix: str = "") -> bool:
     """Put the job's message where its destination reads; False when a task of that name was queued before."""
+    with (
+        log.bind(**job.log_labels(), traceparent=job.traceparent),
+        services.tracer.span(
+            "job.publish", job.traceparent, job_id=job.job_id, submission=job.submission, destination=job.destination
+        ) as span,
+    ):
+        is_sent = _send(job, services, task_suffix, span.traceparent)
+        _log.info("job sent", extra={"event": "job.sent", "destination": job.destination, "is_new": is_sent})
+    return is_sent
+
+
+def _send(job: Job, services: Services, task_suffix: str, trace: str | None) -> bool:
     message = JobMessage(job_id=job.job_id, submission=job.submission)
     if job.destination is None:
         raise ValueError("a refused job is never sent")
@@ -111,7 +122,7 @@ def send(job: Job, services: Services, *, task_suffix: str = "") -> bool:
             name=f"{job.job_id}-{job.submission}{task_suffix}",
             url=f"{services.settings.dispatch_url}/task",
             audience=services.settings.dispatch_url,
-            body=message.encode(idempotency_key=job.key_hash),
+            body=message.encode(idempotency_key=job.key_hash, **({"traceparent": trace} if trace else {})),
             deadline_seconds=_CPU_DEADLINE_SECONDS,
         )
         return services.queues.enqueue(CPU_QUEUES[job.priority], task)
@@ -121,7 +132,7 @@ def send(job: Job, services: Services, *, task_suffix: str = "") -> bool:
         "fileType": job.file.file_type,
         ATTRIBUTE: job.priority.value,
         "idempotencyKey": job.key_hash,
-        "traceparent": job.traceparent or "",
+        "traceparent": trace or "",
     }
     services.topics.publish(job.destination.value, message.encode(), attributes)
     return True
@@ -131,7 +142,12 @@ _CPU_DEADLINE_SECONDS: Final = declared().queues["cpu-tasks"].dispatch_deadline
 
 
 def _job(
-    request: JobRequest, operations: tuple[Operation, ...], destination: Destination | None, reason: str, now: datetime
+    request: JobRequest,
+    operations: tuple[Operation, ...],
+    destination: Destination | None,
+    reason: str,
+    now: datetime,
+    trace: str | None,
 ) -> Job:
     return Job(
         job_id=job_id_for(request.idempotency_key),
@@ -145,7 +161,7 @@ def _job(
         operations=operations,
         explicit=request.operations is not None,
         webhook_url=request.webhook_url,
-        traceparent=request.traceparent,
+        traceparent=trace,
         priority=request.priority,
         destination=destination,
         reason=reason,
@@ -155,7 +171,13 @@ def _job(
     )
 
 
-def _enter(job: Job, services: Services) -> Submitted:
+def _enter(request: JobRequest, job_at: Callable[[datetime, str | None], Job], services: Services) -> Submitted:
+    job_id = job_id_for(request.idempotency_key)
+    with services.tracer.span("job.submit", request.traceparent, job_id=job_id) as span:
+        return _entered(job_at(services.now(), span.traceparent), services)
+
+
+def _entered(job: Job, services: Services) -> Submitted:
     # Neither write waits for the other: nothing is accepted before both are there, and a caller who is cut off
     # comes again with the same key.
     marking = services.side_by_side.submit(services.store.mark_open, Marker.of(job))
@@ -170,11 +192,6 @@ def _enter(job: Job, services: Services) -> Submitted:
             raise Unavailable(f"the record of {job.job_id} was there and is not")
         return _again(seen.job, job.request_hash, services)
     _announce(job, services)
-    _log.info(
-        "job submitted: %s",
-        job.reason,
-        extra={"event": "job.submitted", "job_id": job.job_id, "destination": job.destination, "state": job.state},
-    )
     return Submitted(job, is_new=True)
 
 
@@ -185,7 +202,8 @@ def _again(job: Job, sent_hash: str, services: Services) -> Submitted:
     if not job.state.is_terminal:
         services.store.mark_open(Marker.of(job))
     _announce(job, services)
-    _log.info("job repeated", extra={"event": "job.repeated", "job_id": job.job_id, "state": job.state})
+    with log.bind(**job.log_labels(), traceparent=job.traceparent):
+        _log.info("job repeated", extra={"event": "job.repeated", "state": job.state})
     return Submitted(job, is_new=False)
 
 

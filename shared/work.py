@@ -16,7 +16,6 @@ from uuid import uuid4
 
 from shared import log
 from shared.conclude import conclude
-from shared.costs import log_fields
 from shared.dead_letters import give_up
 from shared.errors import JobError, PermanentError, RetryableError, TooLong
 from shared.job import Artifact, Failure, Job, Outcome, State
@@ -71,8 +70,18 @@ class Worker:
         object.__setattr__(self, "pace", Pace(self.services.settings.assumed_real_time_factor))
 
 
-def attempt(job_id: str, submission: int, worker: Worker, *, extend: Callable[[], None] = lambda: None) -> Verdict:
-    """Make one attempt at the job, whatever its state; `extend` prolongs the message's ack deadline."""
+def attempt(
+    job_id: str,
+    submission: int,
+    worker: Worker,
+    *,
+    extend: Callable[[], None] = lambda: None,
+    trace: str | None = None,
+) -> Verdict:
+    """Make one attempt at the job, whatever its state; `extend` prolongs the message's ack deadline.
+
+    `trace` is the traceparent of what brought the job here.
+    """
     services = worker.services
     taken = _take(job_id, submission, worker)
     job = taken.job
@@ -85,8 +94,13 @@ def attempt(job_id: str, submission: int, worker: Worker, *, extend: Callable[[]
             case Claim.EXHAUSTED:
                 give_up(job, job.exhausted(), services)
                 return Verdict.OVER
-        _log.info("job started", extra={"event": "job.started", "worker": worker.name})
-        return _leased(job, worker, extend)
+        parent, number = trace or job.traceparent, job.attempt
+        with services.tracer.span(
+            "job.attempt", parent, job_id=job_id, submission=submission, attempt=number, machine=worker.machine
+        ) as span:
+            verdict = _leased(job, worker, extend)
+            span.note(verdict=verdict)
+            return verdict
 
 
 def _take(job_id: str, submission: int, worker: Worker) -> Taken:
@@ -140,20 +154,35 @@ def _leased(job: Job, worker: Worker, extend: Callable[[], None]) -> Verdict:
 def _process(job: Job, worker: Worker, beat: Beat, limit: TimeLimit, folder: Path) -> tuple[Outcome, tuple[str, ...]]:
     services = worker.services
     started = time.monotonic()
-    source = obtain(job, services, folder, beat.report)
+    tracer = services.tracer
+    with tracer.span("job.fetch"):
+        source = obtain(job, services, folder, beat.report)
     results = folder / "results"
     results.mkdir()
-    result = worker.processor.process(
-        source,
-        job.operations,
-        results,
-        explicit=job.explicit,
-        report=lambda stage, percent: beat.report(stage, 5 + percent * 0.9),
-        admit=lambda seconds: limit.check_need(worker.pace.needs(seconds, job.operations)),
-    )
+    with tracer.span("job.process") as span:
+        result = worker.processor.process(
+            source,
+            job.operations,
+            results,
+            explicit=job.explicit,
+            report=lambda stage, percent: beat.report(stage, 5 + percent * 0.9),
+            admit=lambda seconds: limit.check_need(worker.pace.needs(seconds, job.operations)),
+        )
+        span.note(device=result.device, media_seconds=result.media_seconds)
     beat.report("upload", 95.0)
     prefix = f"{job.job_id}/{job.attempt}/"
-    artifacts = _upload(result, results, prefix, services)
+    uploading = time.monotonic()
+    with tracer.span("job.upload", artifacts=len(result.artifacts)):
+        artifacts = _upload(result, results, prefix, services)
+    _log.info(
+        "artifacts written",
+        extra={
+            "event": "job.artifacts",
+            "number": len(artifacts),
+            "bytes": sum(made.size for made in artifacts),
+            "seconds": round(time.monotonic() - uploading, 3),
+        },
+    )
     seconds = time.monotonic() - started
     worker.pace.learn(result.media_seconds, seconds, job.operations)
     return (
@@ -189,30 +218,8 @@ def _end(job: Job, services: Services, outcome: Callable[[Job], Job]) -> Verdict
     seen = _change_mine(job, services, outcome)
     if seen is None or not seen.job.state.is_terminal:
         return Verdict.AGAIN
-    ended = seen.job
-    if ended.attempt == job.attempt and ended.submission == job.submission and ended.state is not State.CANCELLED:
-        _log_end(ended, services)
-    conclude(ended, services)
+    conclude(seen.job, services)
     return Verdict.OVER
-
-
-def _log_end(job: Job, services: Services) -> None:
-    cost = log_fields(job, services.tariff)
-    if job.state is State.SUCCEEDED and (outcome := job.outcome):
-        _log.info(
-            "job succeeded",
-            extra={
-                "event": "job.succeeded",
-                "processingTime": outcome.processing_seconds,
-                "queueTime": outcome.queue_seconds,
-                "realTimeFactor": outcome.real_time_factor,
-                "device": outcome.device,
-                **cost,
-            },
-        )
-    elif failure := job.failure:
-        # What alerts count: a drainer's exit code says nothing of its jobs. The message may quote the file.
-        _log.warning("job failed: %s", failure.code, extra={"event": "job.failed", "code": failure.code, **cost})
 
 
 def _retry(job: Job, failure: Failure, services: Services) -> Verdict:
@@ -221,7 +228,6 @@ def _retry(job: Job, failure: Failure, services: Services) -> Verdict:
     if seen is None or seen.job.state is not State.QUEUED:
         # Recorded already, or another's by now; what is left to do for it the sweep does.
         return Verdict.OVER if seen is None or seen.job.state.is_terminal else Verdict.AGAIN
-    _log.warning("attempt failed: %s", failure.code, extra={"event": "job.attempt_failed", "code": failure.code})
     if job.attempts_counted >= services.settings.max_attempts:
         give_up(seen.job, seen.job.exhausted(), services)
         return Verdict.OVER

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from typing import TypeVar
 
 import flask
 from pydantic import BaseModel, ValidationError
 
+from shared import moments
 from shared.errors import Fault, InvalidRequest
 from shared.faults import faults_of
 from shared.request_body import read_body
@@ -51,6 +53,16 @@ def integer(request: flask.Request, name: str, *, default: int, lowest: int, hig
         return int(text)
     faults.append(Fault(name, f"must be a whole number from {lowest} to {highest}"))
     return default
+
+
+def moment(request: flask.Request, name: str, faults: list[Fault]) -> datetime | None:
+    """A query parameter that is a time with its offset; a wrong one is added to `faults`."""
+    text = request.args.get(name)
+    try:
+        return None if text is None else moments.moment(text)
+    except ValueError as error:
+        faults.append(Fault(name, str(error)))
+        return None
 
 
 def header(

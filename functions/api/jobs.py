@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import secrets
 from collections.abc import Callable
 from typing import Literal, cast
@@ -17,16 +16,14 @@ from shared.admission import admit
 from shared.api import Accepted, JobBody, operations_of, status_url, view
 from shared.api_keys import ApiKey
 from shared.conclude import conclude
-from shared.costs import log_fields
 from shared.errors import Conflict, Fault, NotFound
 from shared.events import traceparent
 from shared.job import TRANSITIONS, Job, State
 from shared.lanes import Priority
+from shared.redrive import redrive as redriven
 from shared.services import Services
-from shared.store import Marker, Snapshot
-from shared.submit import JobRequest, Submitted, repeated, send, submit
-
-_log = logging.getLogger(__name__)
+from shared.store import Snapshot
+from shared.submit import JobRequest, Submitted, repeated, submit
 
 
 def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.Response:
@@ -76,15 +73,15 @@ def _answer(request: flask.Request, submitted: Submitted, everything: Services) 
     job = submitted.job if preferred is None else wait_for_end(submitted.job, preferred, everything)
     if preferred is not None and job.state.is_terminal:
         return answer(view(job, base, everything.tariff), 200, **{"Preference-Applied": f"wait={preferred}"})
-    return _accepted(job, base)
+    return accepted(job, everything)
 
 
-def _accepted(job: Job, base: str) -> flask.Response:
+def accepted(job: Job, everything: Services) -> flask.Response:
     body = Accepted(
         job_id=job.job_id,
         id=job.id,
         state=job.state,
-        status_url=status_url(job.job_id, base),
+        status_url=status_url(job.job_id, everything.settings.ingest_url),
         destination=job.destination,
         reason=job.reason,
     )
@@ -109,35 +106,14 @@ def cancel(request: flask.Request, everything: Services, key: ApiKey, job_id: st
         return seen.job.cancelled(now, last_beat=seen.last_beat)
 
     job = _change(job_id, key, everything, change)
-    if job.finished_at == now:
-        # The worker whose lease is gone tells nothing of what its attempts cost.
-        fields = {"event": "job.cancelled", **job.log_labels(), **log_fields(job, everything.tariff)}
-        _log.info("job cancelled", extra=fields)
     conclude(job, everything)
-    return _accepted(job, everything.settings.ingest_url)
+    return accepted(job, everything)
 
 
 def redrive(request: flask.Request, everything: Services, key: ApiKey, job_id: str) -> flask.Response:
     """A fresh start under the next submission; a job that is queued already has its message published again."""
-
-    def change(seen: Snapshot) -> Job | None:
-        if seen.job.state is State.QUEUED:
-            everything.store.mark_open(Marker.of(seen.job))
-            return None
-        if not seen.job.state.is_terminal or State.QUEUED not in TRANSITIONS[seen.job.state]:
-            raise Conflict(f"the job is {seen.job.state} and cannot be redriven")
-        if seen.job.destination is None:
-            raise Conflict("the upload was refused; upload it again once it is put right")
-        # The marker first, as ever: a crash from here on is the sweep's to mend.
-        redriven = seen.job.redriven(everything.now())
-        everything.store.mark_open(Marker.of(redriven))
-        return redriven
-
-    job = _change(job_id, key, everything, change)
-    if not send(job, everything):
-        # The queue remembers this submission's task, whatever became of it.
-        send(job, everything, task_suffix=f"-redriven-{secrets.token_hex(4)}")
-    return _accepted(job, everything.settings.ingest_url)
+    own_job(job_id, key, everything)
+    return accepted(redriven(job_id, everything), everything)
 
 
 def _change(job_id: str, key: ApiKey, everything: Services, change: Callable[[Snapshot], Job | None]) -> Job:

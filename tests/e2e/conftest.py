@@ -38,8 +38,9 @@ def recordings(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 @pytest.fixture(scope="module")
 def hub(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
-    """A cloud as users have it: one GPU slot, the declared workers."""
-    with local_cloud(Profile(model=assets.model)) as cloud:
+    """A cloud as users have it: one GPU slot, the declared workers; and every span in a file."""
+    spans = tmp_path_factory.mktemp("traces") / "spans.jsonl"
+    with local_cloud(Profile(model=assets.model, extra={"TRACES": str(spans)})) as cloud:
         yield Driver(cloud, tmp_path_factory.mktemp("faults"))
 
 

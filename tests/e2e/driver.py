@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +16,7 @@ import psutil
 from standardwebhooks import Webhook
 
 from local.cloud import LocalCloud
+from local.functions import ROOT
 from local.upload import upload
 from shared.job import Job
 from tests.fakes.loopback import Receiver
@@ -75,6 +78,16 @@ class Driver:
             trust_env=False,
             **more,  # type: ignore[arg-type]
         )
+
+    def hubctl(self, *arguments: str) -> str:
+        """What the command prints."""
+        environment = {**os.environ, "HUB_URL": self.cloud.url, "HUB_API_KEY": self.cloud.profile.api_key}
+        command = [sys.executable, "-m", "hubctl", *arguments]
+        run = subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert run.returncode == 0, run.stderr
+        return run.stdout
 
     def artifact(self, job: Job, name: str) -> bytes:
         assert job.outcome is not None

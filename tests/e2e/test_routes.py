@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from shared.events import UploadedObject
 from tests.e2e.driver import Driver, verify_webhook
 from tests.fakes.loopback import receiving
+from tests.spans import read, traces, tree
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -108,3 +110,56 @@ def test_no_log_of_the_whole_cloud_tells_a_secret(hub: Driver, recordings: Path)
     profile = hub.cloud.profile
     for secret in (profile.api_key, profile.webhook_secret, profile.alert_token, "upload_id=", "times of"):
         assert secret not in text, secret
+
+
+def test_a_jobs_story_has_every_hop_from_the_upload_to_its_webhook(hub: Driver, recordings: Path) -> None:
+    with receiving("/hook") as receiver:
+        job_id = hub.upload(recordings / "short.mp3", "told.mp3", webhook_url=receiver.url, operations="probe")
+        hub.ended(job_id)
+        hub.until(job_id, lambda job: bool(job.webhook_tries), "the try is noted", within_s=30)
+
+    def told() -> dict[str, Any] | None:
+        story: dict[str, Any] = json.loads(hub.hubctl("story", job_id, "--logs", str(hub.cloud.logs), "--json"))
+        return story if story["hops"][-1]["event"] in ("webhook.delivered", "job.closed") else None
+
+    story = eventually(told, "the story's end", within_s=30)
+    events = [hop["event"] for hop in story["hops"]]
+    once = ["job.submitted", "job.sent", "execution.started", "job.started", "job.artifacts", "job.succeeded"]
+    assert [event for event in events if event in once] == once
+    assert {"job.stage", "webhook.delivered", "job.closed"} <= set(events)
+    assert not any(hop["is_from_record"] for hop in story["hops"])
+    assert story["trace"] == hub.job(job_id).traceparent.split("-")[1]
+
+
+def test_spans_of_functions_queues_and_workers_are_one_tree_for_each_job(hub: Driver, recordings: Path) -> None:
+    file = Path(hub.cloud.profile.extra["TRACES"])
+    with receiving("/hook") as receiver:
+        by_queue = hub.upload(recordings / "short.mp3", "spans.mp3", webhook_url=receiver.url, operations="probe")
+        by_bell = hub.upload(recordings / "short.wav", "spans.wav")
+        for job_id in (by_queue, by_bell):
+            assert hub.ended(job_id).state == "succeeded"
+
+        def tree_of(job_id: str, *expected: tuple[str, str]) -> bool:
+            """Of a span that has not ended nothing is written yet, and its children are orphans until then."""
+            trace = f"0x{hub.job(job_id).traceparent.split('-')[1]}"
+            try:
+                return set(expected) <= tree(traces(read(file))[trace])
+            except AssertionError:
+                return False
+
+        worked = [("job.attempt", "job.fetch"), ("job.attempt", "job.process"), ("job.attempt", "job.upload")]
+        through_queue = [
+            ("job.submit", "job.publish"),
+            ("job.publish", "dispatch.task"),
+            ("dispatch.task", "execution.start"),
+            ("execution.start", "job.attempt"),
+            ("job.submit", "job.conclude"),
+            ("job.conclude", "webhook.deliver"),
+        ]
+        eventually(lambda: tree_of(by_queue, *worked, *through_queue), "the CPU job's tree", within_s=30)
+        through_bell = [("job.publish", "dispatch.bell"), ("job.publish", "job.attempt")]
+        eventually(lambda: tree_of(by_bell, *worked, *through_bell), "the GPU job's tree", within_s=60)
+    # Whichever job's bell it was that started the execution.
+    started = {("dispatch.bell", "execution.start"), ("execution.start", "worker.start")}
+    everything = traces(read(file)).values()
+    assert any(started <= tree(spans) for spans in everything if "worker.start" in {each["name"] for each in spans})

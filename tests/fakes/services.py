@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from shared.callers import AnyCaller, Callers
 from shared.fetch import FetchPolicy, GuardedClient
+from shared.journal import Journal
 from shared.resources import declared
-from shared.services import Services
+from shared.services import Services, tariff_of
 from shared.settings import Settings
 from shared.slots import Slots
 from shared.store import JobStore
@@ -102,7 +103,7 @@ def fake_services(
     return FakeServices(
         settings=made,
         objects=objects,
-        store=JobStore(objects, made.state_bucket, wait=clock.advance),
+        store=JobStore(objects, made.state_bucket, tell=Journal(lambda: tariff_of(made)).tell, wait=clock.advance),
         slots=Slots(objects, made),
         topics=fake_topics(clock, faults, frozenset(made.gpu_file_types)),
         queues=FakeQueues(clock, faults, declared().queues.keys()),

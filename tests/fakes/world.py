@@ -161,7 +161,8 @@ class World:
         message = job_message(delivery.data)
         # Only a Cloud Run Job's task ends; a pod serves on.
         ends_at = None if name.startswith("gpu-gke-work") else float("inf")
-        match attempt(message.job_id, message.submission, self.worker(name, ends_at=ends_at)):
+        trace = delivery.attributes["traceparent"] or None
+        match attempt(message.job_id, message.submission, self.worker(name, ends_at=ends_at), trace=trace):
             case Verdict.OVER:
                 subscription.ack(delivery.ack_id)
             case Verdict.AGAIN:
@@ -176,12 +177,15 @@ class World:
             with self.surviving():
                 message = job_message(task.body)
                 wait = self.services.clock.advance
-                if cpu_task.run(message, self.services, deadline_seconds=1800, wait=wait):
+                with self.services.tracer.span("dispatch.task", message.traceparent):
+                    is_done = cpu_task.run(message, self.services, deadline_seconds=1800, wait=wait)
+                if is_done:
                     self.services.queues.done(queue, task)
 
     def _run_execution(self, execution: Execution) -> None:
         """The container of a CPU Job: another process, whose death its starter survives."""
         environment = execution.environment
         with self.surviving():
-            attempt(environment["JOB_ID"], int(environment["SUBMISSION"]), self.worker(execution.name))
+            worker, trace = self.worker(execution.name), environment.get("TRACEPARENT")
+            attempt(environment["JOB_ID"], int(environment["SUBMISSION"]), worker, trace=trace)
         self.services.executions.ended.add(execution.name)

@@ -83,7 +83,7 @@ def test_a_job_that_is_cancelled_tells_its_cost_once(
             assert api.post(f"/v1/jobs/{job_id}:cancel", headers=SHOP).status_code == 202
     (line,) = [each for each in caplog.records if getattr(each, "event", "") == "job.cancelled"]
     told = (line.job_id, line.submission, line.attempt, line.costSeconds)
-    assert told == (job_id, "1", "1", 20)
+    assert told == (job_id, 1, 1, 20)
     assert line.cost == shown(everything, f"/v1/jobs/{job_id}")["cost"]["amount"] > 0
 
 

@@ -281,6 +281,6 @@ def test_document_is_openapi_3_1_and_names_every_route(api: FlaskClient) -> None
     assert document["servers"] == [{"url": "https://ingest.test"}]
     with serving("ingest", fake_services()) as client:
         for path, item in document["paths"].items():
-            real = path.format(job_id="0" * 32, name="a.json")
+            real = path.format(job_id="0" * 32, name="a", date="2025-11-23")
             allowed = client.open(real, method="TRACE", headers=SHOP).headers["Allow"]
             assert allowed == ", ".join(sorted(method.upper() for method in item if method != "parameters"))

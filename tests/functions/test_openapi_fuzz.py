@@ -29,6 +29,7 @@ from schemathesis.specs.openapi.checks import (
 
 from shared.errors import Unavailable
 from shared.fetch import FetchPolicy, GuardedClient, Peek
+from shared.letters import KeptLetter
 from shared.services import use
 from tests.fakes.services import FakeServices, fake_services
 from tests.functions.serving import MP4, SHOP, app, change, submitted
@@ -50,6 +51,7 @@ CHECKS: Final = [
 SOURCE: Final = "gs://uploads/talks/keynote.mp4"
 STEPS: Final = [("leased", "succeeded"), (), ("leased",), ("leased", "failed"), ("dead_lettered",), ("cancelled",)]
 SUCCEEDED: Final = 0
+LETTER_DAY: Final = "2025-11-23"
 
 
 class NoNetwork(GuardedClient):
@@ -84,6 +86,8 @@ def jobs(everything: FakeServices) -> list[str]:
     made = [submitted(everything, f"job-{number}").job_id for number in range(len(STEPS))]
     for job_id, names in zip(made, STEPS, strict=True):
         change(everything, job_id, *names)
+        letter = KeptLetter(job_id=job_id, submission=1, code="unavailable", kept_at=everything.now())
+        everything.letters.keep(f"{LETTER_DAY}/{job_id}", letter)
     return made
 
 
@@ -128,7 +132,10 @@ def make_real(case: Any, jobs: list[str]) -> None:
     """A right request names things that exist; those that are made up would only ever be 404."""
     if case.path_parameters and case.path_parameters.get("job_id"):
         case.path_parameters["job_id"] = jobs[int(case.path_parameters["job_id"], 16) % len(jobs)]
-    if case.path_parameters and len(case.path_parameters.get("name", "")) % 2:
+    if case.path_parameters and "date" in case.path_parameters:
+        name = jobs[len(case.path_parameters["name"]) % len(jobs)]
+        case.path_parameters |= {"date": LETTER_DAY, "name": name}
+    elif case.path_parameters and len(case.path_parameters.get("name", "")) % 2:
         case.path_parameters |= {"job_id": jobs[SUCCEEDED], "name": "transcript.json"}
     if isinstance(case.body, Mapping):
         real = {"source": SOURCE, "webhook_url": "https://hooks.example.com/done"}

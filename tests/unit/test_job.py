@@ -5,7 +5,8 @@ from datetime import timedelta
 
 import pytest
 
-from shared.job import Failure, Job, Progress, Source, State, WebhookTry, job_id_for, request_hash
+from shared.job import WORKER_LOST, Failure, Job, Progress, Source, State, WebhookTry, job_id_for, request_hash
+from shared.machines import Machine, Place
 from shared.operations import Probe, Thumbnails
 from tests.unit.samples import NO_LUCK, NOON, OUTCOME, job, job_in
 
@@ -87,6 +88,45 @@ def test_a_redrive_starts_afresh_under_the_next_submission_and_the_next_attempt_
     )
     assert fresh.leased("c", LATER).attempt == 3
     assert (fresh.job_id, fresh.created_at) == (dead.job_id, dead.created_at)
+
+
+def test_every_attempt_that_is_over_stays_in_the_record_with_its_end() -> None:
+    place = Place(machine=Machine.GPU_JOB)
+    tried = job().leased("a", NOON, place).retried(NO_LUCK, LATER).leased("b", LATER).handed_back(LATER)
+    lost = tried.leased("c", LATER).leased("d", LATER + timedelta(minutes=9), last_beat=LATER + timedelta(minutes=1))
+    done = lost.succeeded(OUTCOME, (), LATER + timedelta(minutes=10))
+    told = [(past.number, past.worker, past.became, past.failure) for past in done.attempts]
+    assert told == [
+        (1, "a", State.QUEUED, NO_LUCK),
+        (2, "b", State.QUEUED, None),
+        (3, "c", State.RUNNING, WORKER_LOST),
+        (4, "d", State.SUCCEEDED, None),
+    ]
+    first, _, third, _ = done.attempts
+    assert (first.machine, first.started_at, first.ended_at) == (Machine.GPU_JOB, NOON, LATER)
+    assert third.ended_at == LATER + timedelta(minutes=1)
+
+
+def test_a_record_keeps_the_last_attempts_of_many() -> None:
+    many = job()
+    for _ in range(40):
+        many = many.leased("a", NOON).handed_back(LATER)
+    assert [past.number for past in many.attempts] == list(range(11, 41))
+
+
+def test_a_redrive_keeps_how_the_submission_before_it_ended() -> None:
+    dead = job().leased("a", NOON).dead_lettered(NO_LUCK, NOON).with_webhook_try(WebhookTry(number=1, at=NOON))
+    twice = dead.redriven(LATER).cancelled(LATER).redriven(LATER)
+    first, second = twice.submissions
+    assert (first.number, first.state, first.failure, first.attempts_counted) == (1, State.DEAD_LETTERED, NO_LUCK, 1)
+    assert (first.finished_at, first.redriven_at, len(first.webhook_tries)) == (NOON, LATER, 1)
+    assert (second.number, second.state, second.failure, second.attempts_counted) == (2, State.CANCELLED, None, 0)
+    assert [(past.submission, past.number) for past in twice.attempts] == [(1, 1)]
+
+
+@pytest.mark.parametrize("state", State)
+def test_a_job_is_in_its_state_since_it_came_there(state: State) -> None:
+    assert job_in(state).state_since == NOON
 
 
 def test_success_clears_the_failure_of_an_earlier_attempt_and_keeps_each_warning_once() -> None:

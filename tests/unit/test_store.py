@@ -190,9 +190,3 @@ def test_each_submission_has_a_marker_of_its_own(store: JobStore) -> None:
     store.mark_closed(Marker.of(JOB))
     assert {marker.submission for marker in store.markers()} == {2, 10}
     assert list(store.open_jobs()) == [JOB.job_id]
-
-
-def test_a_letter_is_kept_once(store: JobStore, objects: FakeObjects) -> None:
-    assert store.keep_letter("2025-11-23", "a-1", b"first")
-    assert not store.keep_letter("2025-11-23", "a-1", b"second")
-    assert objects.data("state", "dead-letters/2025-11-23/a-1.json") == b"first"

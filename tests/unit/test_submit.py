@@ -272,7 +272,7 @@ def test_a_task_sent_twice_is_told(services: FakeServices) -> None:
 def test_submitting_logs_where_and_why(services: FakeServices, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO):
         submit(request(services), services)
-    (line,) = [line for line in caplog.records if line.name == "shared.submit"]
+    (line,) = [line for line in caplog.records if line.name == "shared.journal"]
     assert (line.event, line.destination, line.getMessage()) == (
         "job.submitted",
         "gpu-tasks",

@@ -16,6 +16,7 @@ from tests.wiring import calls
 
 RESOURCES = declared()
 MONITORING = "roles/monitoring.viewer"
+TRACES = "roles/telemetry.tracesWriter"
 #: What runs under each account: an entry point, or a worker's `main`.
 STARTS = {
     **{each.account: (f"functions.{name}", name) for name, each in RESOURCES.functions.items()},
@@ -129,6 +130,12 @@ def test_only_who_routes_may_ask_for_the_backlog(name: str) -> None:
     assert (MONITORING in RESOURCES.accounts[name].project) is uses(STARTS[name]).asks_monitoring
 
 
+@pytest.mark.parametrize("name", STARTS)
+def test_only_who_makes_spans_may_write_them(name: str) -> None:
+    makes = any(method(node) == ("tracer", "span") for node in used(STARTS[name]) if isinstance(node, ast.Call))
+    assert (TRACES in RESOURCES.accounts[name].project) is makes
+
+
 def test_pulled_subscriptions_are_the_settings_own() -> None:
     for account, lanes in (("nca-gpu-worker", "gpu"), ("gke-gpu-sa", "gke")):
         settings = (f"{lanes}_subscription", f"{lanes}_high_subscription")
@@ -153,8 +160,8 @@ def test_whoever_is_pushed_to_or_called_by_tasks_may_be_called() -> None:
 
 
 def test_nobody_may_more_on_the_project_than_to_look_or_to_build() -> None:
-    harmless = {MONITORING, "roles/eventarc.eventReceiver", "roles/logging.logWriter", "roles/storage.objectViewer",
-                "roles/artifactregistry.writer"}  # fmt: skip
+    harmless = {MONITORING, TRACES, "roles/eventarc.eventReceiver", "roles/logging.logWriter",
+                "roles/storage.objectViewer", "roles/artifactregistry.writer"}  # fmt: skip
     granted: set[str] = {role for account in RESOURCES.accounts.values() for role in account.project}
     assert granted <= harmless
 

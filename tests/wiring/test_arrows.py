@@ -27,6 +27,7 @@ CLIENTS = {
     "google.cloud.tasks_v2": "shared/queues.py",
     "google.cloud.run_v2": "shared/executions.py",
     "google.oauth2": "shared/callers.py",
+    "opentelemetry": "shared/trace_export.py",
 }
 #: What every client needs besides itself.
 GOOGLE_FILES = {*CLIENTS.values(), "shared/backlog.py"}
@@ -37,12 +38,13 @@ CONSTRUCTED = {
     "CloudRunExecutions": "shared/executions.py",
     "OidcCallers": "shared/callers.py",
     "PrometheusBacklog": "shared/backlog.py",
+    "OtelTracer": "shared/trace_export.py",
 }
 #: The words that callers and service share; hubctl speaks HTTP and needs no more.
 MODELS = {
     f"shared.{name}"
     for name in (
-        *("api", "job", "machines", "costs", "operations"),
+        *("api", "api_letters", "letters", "job", "job_parts", "machines", "costs", "operations", "moments"),
         *("classify", "formats", "sniff", "routing", "lanes", "errors", "faults"),
     )
 }

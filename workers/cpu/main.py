@@ -48,7 +48,7 @@ def main(stop: threading.Event, make_processor: Callable[..., Processor] = Media
             stop=stop,
             startup=Startup(time.monotonic() - started),
         )
-        verdict = attempt(settings.job_id, settings.submission, worker)
+        verdict = attempt(settings.job_id, settings.submission, worker, trace=settings.traceparent)
     except RetryableError as error:
         _log.warning(
             "attempt not made: %s", error.message, extra={"event": "worker.unavailable", "error": error.reason_code}

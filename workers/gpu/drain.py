@@ -10,7 +10,7 @@ from typing import Final
 
 from shared.dead_letters import give_up, give_up_unreadable
 from shared.errors import InvalidRequest, JobError, RetryableError, Unavailable
-from shared.events import JobMessage, job_message
+from shared.events import JobMessage, job_message, traceparent
 from shared.job import Failure
 from shared.pubsub import Delivery, Subscription
 from shared.work import Verdict, Worker, attempt
@@ -122,7 +122,10 @@ class Drain:
         if not self._is_ours(delivery, message):
             self.subscription.ack(delivery.ack_id)
             return
-        verdict = attempt(message.job_id, message.submission, self.worker, extend=lambda: self._extend(delivery))
+        trace = traceparent(delivery.attributes.get("traceparent"))
+        verdict = attempt(
+            message.job_id, message.submission, self.worker, extend=lambda: self._extend(delivery), trace=trace
+        )
         match verdict:
             case Verdict.OVER:
                 self.subscription.ack(delivery.ack_id)

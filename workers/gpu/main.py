@@ -23,7 +23,7 @@ from shared.media.process import MediaProcessor
 from shared.media.weights import model_folder
 from shared.processor import Processor
 from shared.pubsub import PubSubSubscription
-from shared.services import services
+from shared.services import Services, services
 from shared.slots import Slot
 from shared.work import Worker
 from workers.gpu.drain import Drain
@@ -51,18 +51,41 @@ def main(
     log.setup()
     everything = services()
     settings = everything.settings
+    with everything.tracer.span("worker.start", settings.traceparent):
+        worker = _worker(everything, make_processor, started, is_drain=is_drain)
+    if worker is None:
+        return 1
+    threading.Thread(target=leave_when_asked, args=(asked, worker), name="leave", daemon=True).start()
+    with _slot(worker):
+        high, normal = (
+            PubSubSubscription(settings.project, name, emulator=settings.pubsub_emulator_host)
+            for name in (settings.gpu_lanes if is_drain else settings.gke_lanes)
+        )
+        _log.info("worker ready", extra={"event": "worker.ready", "seconds": round(time.monotonic() - started, 2)})
+        heartbeat = Heartbeat(settings.heartbeat_file)
+        lanes = Lanes(high, normal, settings.high_pull_seconds)
+        Drain(worker, lanes, settings.idle_seconds if is_drain else None, heartbeat).run()
+    _log.info("worker done", extra={"event": "worker.done", "seconds": round(time.monotonic() - started, 2)})
+    return 0
+
+
+def _worker(
+    everything: Services, make_processor: Callable[..., Processor], started: float, *, is_drain: bool
+) -> Worker | None:
+    """A worker with its model at hand; None without a GPU or a model, and why is in the log."""
+    settings = everything.settings
     if settings.require_gpu and not has_gpu():
         # Fail fast: a GPU's price for a CPU's crawl is nobody's wish.
         _log.critical("no GPU where REQUIRE_GPU is set", extra={"event": "worker.no_gpu"})
-        return 1
+        return None
     try:
         model = model_folder(settings.model, everything.objects)
     except RetryableError as error:
         _log.critical(
             "cannot begin: %s", error.message, extra={"event": "worker.unavailable", "error": error.reason_code}
         )
-        return 1
-    worker = Worker(
+        return None
+    return Worker(
         services=everything,
         processor=make_processor(
             model=model,
@@ -78,18 +101,6 @@ def main(
         stop=threading.Event(),
         startup=Startup(time.monotonic() - started),
     )
-    threading.Thread(target=leave_when_asked, args=(asked, worker), name="leave", daemon=True).start()
-    with _slot(worker):
-        high, normal = (
-            PubSubSubscription(settings.project, name, emulator=settings.pubsub_emulator_host)
-            for name in (settings.gpu_lanes if is_drain else settings.gke_lanes)
-        )
-        _log.info("worker ready", extra={"event": "worker.ready", "seconds": round(time.monotonic() - started, 2)})
-        heartbeat = Heartbeat(settings.heartbeat_file)
-        lanes = Lanes(high, normal, settings.high_pull_seconds)
-        Drain(worker, lanes, settings.idle_seconds if is_drain else None, heartbeat).run()
-    _log.info("worker done", extra={"event": "worker.done", "seconds": round(time.monotonic() - started, 2)})
-    return 0
 
 
 def leave_when_asked(asked: threading.Event, worker: Worker) -> None:

@@ -1,0 +1,64 @@
+"""A dead letter: what was given up and why, what became of it since, and what people said of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.events import JobId
+from shared.job import Job, State
+
+
+class Letter(BaseModel):
+    """Our own letter, or a message that Pub/Sub's backstop gave up: that one carries only the job's id."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    job_id: JobId | None = None
+    submission: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")] = "undeliverable"
+    reason: Annotated[str, StringConstraints(max_length=10_000)] = ""
+
+
+class Discarded(BaseModel):
+    """Somebody's word that nothing more is to be done about a letter."""
+
+    model_config = ConfigDict(frozen=True)
+    #: The API key's name.
+    by: str
+    at: datetime
+    reason: str
+
+
+class KeptLetter(Letter):
+    """A letter as it lies in the state bucket, for good."""
+
+    kept_at: datetime
+    #: Of the message that brought it.
+    attributes: dict[str, str] = {}
+    discarded: Discarded | None = None
+
+    def said(self, name: str) -> Any:
+        """What a letter says beside the fields that all have; None when it says nothing of it."""
+        return (self.model_extra or {}).get(name)
+
+
+class LetterState(StrEnum):
+    #: Somebody has to do something about it.
+    WAITING = "waiting"
+    #: Its job was started afresh.
+    REDRIVEN = "redriven"
+    DISCARDED = "discarded"
+    #: Its job was not lost after all: it ended otherwise, or is at work.
+    SETTLED = "settled"
+
+
+def state_of(letter: KeptLetter, job: Job | None) -> LetterState:
+    """By the job's record, which is the truth; a letter without one waits until it is discarded."""
+    if job is not None and job.submission > letter.submission:
+        return LetterState.REDRIVEN
+    if job is not None and job.state is not State.DEAD_LETTERED:
+        return LetterState.SETTLED
+    return LetterState.DISCARDED if letter.discarded else LetterState.WAITING

@@ -1,0 +1,61 @@
+"""A fresh start for a job that ended without success; safe to repeat at any point."""
+
+from __future__ import annotations
+
+import secrets
+
+from shared.errors import Conflict, NotFound
+from shared.job import TRANSITIONS, Job, State
+from shared.services import Services
+from shared.store import Marker, Snapshot
+from shared.submit import send
+
+
+def redrive(job_id: str, services: Services, *, submission: int | None = None) -> Job:
+    """Queue the job under its next submission; one that is queued already has its message published again.
+
+    With `submission` only that one is redriven: a job that is past it is answered as it stands, and left alone.
+    Raises NotFound, Conflict when the job's state does not allow it, Unavailable.
+    """
+
+    seen = services.store.get(job_id)
+    if seen is None:
+        raise NotFound(f"no job {job_id}")
+    if _is_past(seen.job, submission):
+        return seen.job
+    with services.tracer.span("job.redrive", seen.job.traceparent, job_id=job_id):
+        return _redriven(job_id, submission, services)
+
+
+def _redriven(job_id: str, submission: int | None, services: Services) -> Job:
+    def change(seen: Snapshot) -> Job | None:
+        job = seen.job
+        if job.state is State.QUEUED:
+            services.store.mark_open(Marker.of(job))
+            return None
+        if _is_past(job, submission):
+            return None
+        if not job.state.is_terminal or State.QUEUED not in TRANSITIONS[job.state]:
+            raise Conflict(f"the job is {job.state} and cannot be redriven")
+        if job.destination is None:
+            raise Conflict("the upload was refused; upload it again once it is put right")
+        # The marker first, as ever: a crash from here on is the sweep's to mend.
+        fresh = job.redriven(services.now())
+        services.store.mark_open(Marker.of(fresh))
+        return fresh
+
+    changed = services.store.update(job_id, change)
+    if changed is None:
+        raise NotFound(f"no job {job_id}")
+    job = changed.job
+    if job.state is not State.QUEUED:
+        # Another redrive was quicker, and its job is further on already.
+        return job
+    if not send(job, services):
+        # The queue remembers this submission's task, whatever became of it.
+        send(job, services, task_suffix=f"-redriven-{secrets.token_hex(4)}")
+    return job
+
+
+def _is_past(job: Job, submission: int | None) -> bool:
+    return submission is not None and job.submission != submission

@@ -1,0 +1,148 @@
+"""Dead letters as alerts: the first at once, then one summary for all that follow, however many come.
+
+storms/dead-letters   when the last alert was, and until when letters are told of
+
+`tell` gets letters as they come, `summarise` is the sweep's. The letters themselves are what is counted, so nothing has
+to be written for each, and none is forgotten or counted twice whatever dies between.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from datetime import timedelta
+from typing import Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from shared.alerts import Alert
+from shared.errors import RateLimited
+from shared.letters import KeptLetter, LetterState, state_of
+from shared.moments import day_of
+from shared.objects import StoredObject
+from shared.services import Services
+
+_log = logging.getLogger(__name__)
+
+#: Letters that come within so long of the last alert are told together.
+WINDOW: Final = timedelta(minutes=15)
+_OBJECT: Final = "storms/dead-letters"
+#: Letters one summary reads, at most.
+_MOST: Final = 1000
+
+
+class Storm(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+    opened_at: AwareDatetime
+    #: The letters that were told at once, since the last summary: one that comes again is told again.
+    told: tuple[str, ...]
+    alerted_at: AwareDatetime
+    #: Letters kept before are told of.
+    told_until: AwareDatetime
+    #: Nothing is left to tell.
+    is_over: bool = False
+
+
+def tell(letter_id: str, letter: KeptLetter, services: Services) -> None:
+    """Raise an alert for a letter that is kept, unless one is just out. Safe to repeat; raises RetryableError."""
+    stored = services.objects.read(services.settings.state_bucket, _OBJECT)
+    storm = _parsed(stored) if stored else None
+    if storm is None or (letter_id not in storm.told and letter.kept_at - storm.alerted_at >= WINDOW):
+        storm = _opened(letter_id, letter, storm, stored.generation if stored else 0, services)
+    if storm is not None and letter_id in storm.told:
+        services.topics.publish("alerts", _first_alert(letter_id, letter).model_dump_json().encode(), {})
+
+
+def summarise(services: Services) -> int:
+    """Tell in one alert of the letters since the last one, if it is time; answers how many. Safe to repeat."""
+    stored = services.objects.read(services.settings.state_bucket, _OBJECT)
+    if stored is None:
+        return 0
+    storm, now = _parsed(stored), services.now()
+    if storm.is_over or now - storm.alerted_at < WINDOW:
+        return 0
+    letters = _waiting_since(storm, services)
+    if letters:
+        services.topics.publish("alerts", _summary(storm, letters).model_dump_json().encode(), {})
+        _write(
+            storm.model_copy(update={"alerted_at": now, "told_until": now, "told": storm.told[-1:]}),
+            stored.generation,
+            services,
+        )
+        _log.warning("dead letters told together", extra={"event": "letters.summed_up", "number": len(letters)})
+    elif now - storm.alerted_at >= 2 * WINDOW:
+        # Not before: a letter that was not told at once may still have been on its way.
+        _write(storm.model_copy(update={"is_over": True}), stored.generation, services)
+    return len(letters)
+
+
+def _opened(
+    letter_id: str, letter: KeptLetter, before: Storm | None, generation: int, services: Services
+) -> Storm | None:
+    """A storm that begins with this letter; None when another letter was quicker, and is told instead."""
+    at = letter.kept_at
+    # What nobody has summed up yet is told with what follows.
+    told_until, told = (before.told_until, before.told) if before and not before.is_over else (at, ())
+    storm = Storm(opened_at=at, told=(*told, letter_id), alerted_at=at, told_until=told_until)
+    return storm if _write(storm, generation, services) else None
+
+
+def _waiting_since(storm: Storm, services: Services) -> list[KeptLetter]:
+    """Letters that are not told of yet, but for those about which there is nothing to do."""
+
+    def waiting(letter_id: str) -> KeptLetter | None:
+        letter = services.letters.get(letter_id)
+        if letter is None or letter.kept_at < storm.told_until:
+            return None
+        seen = services.store.get(letter.job_id) if letter.job_id else None
+        return letter if state_of(letter, seen.job if seen else None) is LetterState.WAITING else None
+
+    ids = services.letters.ids(start=day_of(storm.told_until), limit=_MOST)
+    found = services.side_by_side.map(waiting, [each for each in ids if each not in storm.told])
+    return [letter for letter in found if letter]
+
+
+def _write(storm: Storm, generation: int, services: Services) -> bool:
+    data = storm.model_dump_json().encode()
+    try:
+        return (
+            services.objects.write(services.settings.state_bucket, _OBJECT, data, if_generation=generation) is not None
+        )
+    except RateLimited:
+        # Another wrote it within this second.
+        return False
+
+
+def _parsed(stored: StoredObject) -> Storm:
+    return Storm.model_validate_json(stored.data)
+
+
+def _first_alert(letter_id: str, letter: KeptLetter) -> Alert:
+    return Alert(
+        id=f"dead-letter/{letter_id.partition('/')[2]}",
+        source="hub",
+        title="A job is dead-lettered" if letter.job_id else "A message could not be read",
+        state="open",
+        severity="critical",
+        summary=f"{letter.code}: {letter.reason}",
+        labels={"job_id": letter.job_id or "", "code": letter.code},
+        started_at=letter.kept_at,
+    )
+
+
+def _summary(storm: Storm, letters: list[KeptLetter]) -> Alert:
+    counts = Counter(letter.code for letter in letters).most_common()
+    words = ", ".join(f"{code} {count}" for code, count in counts)
+    number = f"{len(letters)} more dead letters" if len(letters) > 1 else "1 more dead letter"
+    return Alert(
+        # The same when a summary is told again, since its letters are the same.
+        id=f"dead-letters/{storm.opened_at.isoformat()}/{storm.told_until.isoformat()}",
+        source="hub",
+        title=number,
+        state="open",
+        severity="critical",
+        summary=f"since {storm.told_until:%Y-%m-%d %H:%M} UTC: {words}",
+        labels={code: str(count) for code, count in counts},
+        started_at=storm.opened_at,
+    )
