@@ -48,8 +48,9 @@ def from_cloud(project: str, job_id: str, since: datetime) -> Iterator[Mapping[s
         "--format=json",
     ]
     try:
-        # `wanted` holds 32 hex digits and a time, and no shell reads it.
-        run = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False)  # noqa: S603
+        run = subprocess.run(  # noqa: S603 - `wanted` holds 32 hex digits and a time, and no shell reads it
+            command, capture_output=True, text=True, timeout=_TIMEOUT_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired as cause:
         raise LogsUnavailable(f"Cloud Logging did not answer within {_TIMEOUT_SECONDS} s") from cause
     if run.returncode:

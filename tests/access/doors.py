@@ -13,10 +13,12 @@ from shared.alert_ledger import CLAIM_SECONDS
 from shared.errors import Unavailable
 from shared.fetch import FetchPolicy, GuardedClient, PostResult
 from shared.lanes import Priority
+from shared.letters import KeptLetter
 from shared.resources import declared
 from shared.routing import Destination
 from shared.slots import Slots
 from shared.store import Marker
+from shared.storm import WINDOW, tell
 from tests.access.watched import Watch, watched_services
 from tests.fakes.services import SETTINGS, FakeServices
 from tests.functions.serving import MP3, MP4, OPERATOR, SHOP, TEXT, change, event, on_the_cpu, serving, submitted
@@ -111,7 +113,25 @@ def _ingest(watch: Watch) -> None:
     call("POST", f"/v1/jobs/{running.job_id}:cancel", 202)
     for job in lost:
         call("POST", f"/v1/jobs/{job.job_id}:redrive", 202)
+    for letter in _letters(everything):
+        call("GET", f"/v1/dead-letters/{letter}", 200)
+        call("POST", f"/v1/dead-letters/{letter}:discard", 200, json={"reason": "known"})
+        call("POST", f"/v1/dead-letters/{letter}:redrive", 202)
+    call("GET", "/v1/dead-letters", 200)
+    call("POST", "/v1/dead-letters:redrive", 200, json={})
+    call("POST", "/v1/dead-letters:redrive", 200, json={"state": "failed"})
     call("GET", "/openapi.json", 200)
+
+
+def _letters(everything: FakeServices) -> list[str]:
+    """Of two jobs that were given up."""
+    letters = []
+    for name in ("one", "other"):
+        job_id = change(everything, submitted(everything, name).job_id, "leased", "dead_lettered").job_id
+        letters.append(f"{everything.now().date()}/{job_id}")
+        everything.letters.keep(letters[-1], KeptLetter(job_id=job_id, submission=1, kept_at=everything.now()))
+    everything.clock.advance(5)
+    return letters
 
 
 def _bells(watch: Watch) -> None:
@@ -156,6 +176,21 @@ def _sweeps(watch: Watch) -> None:
     with _at_work(watch, "dispatch", everything) as client:
         assert client.post("/sweep").status_code == 204
     assert everything.objects.names("state", "slots/gpu/") == []
+    _storm(watch)
+
+
+def _storm(watch: Watch) -> None:
+    """Of three letters, two of which wait for the sweep; then nothing more."""
+    everything = watched_services(watch)
+    for number in range(3):
+        letter = KeptLetter(code="unreadable", kept_at=everything.now())
+        letter_id = f"{everything.now().date()}/message-{number}"
+        everything.letters.keep(letter_id, letter)
+        tell(letter_id, letter, everything)
+    for _ in range(2):
+        everything.clock.advance(2 * WINDOW.total_seconds())
+        with _at_work(watch, "dispatch", everything) as client:
+            assert client.post("/sweep").status_code == 204
 
 
 def _deliver(watch: Watch) -> None:
@@ -178,7 +213,7 @@ def _dead_letter(watch: Watch) -> None:
     for letter in (event("dead_letter_push.json"), _unreadable()):
         with _at_work(watch, "dead_letter", everything) as client:
             assert client.post("/", json=letter).status_code == 204
-        everything.clock.advance(5)
+        everything.clock.advance(2 * WINDOW.total_seconds())
 
 
 def _unreadable() -> Any:
