@@ -9,8 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from shared.journal import Journal
 from shared.objects import ObjectHead, ObjectInfo, StoredObject
+from shared.services import tariff_of
 from shared.settings import Settings
+from shared.store import JobStore
 from tests.fakes.objects import FakeObjects
 from tests.fakes.services import SETTINGS, FakeBacklog, FakeServices, fake_services
 
@@ -88,7 +91,9 @@ def watched_services(watch: Watch, **settings: Any) -> FakeServices:
     objects.watch = watch
     everything = fake_services(objects=objects, **settings)
     made = WatchedSettings.model_validate({**SETTINGS, **settings})
-    return replace(everything, settings=made, backlog=WatchedBacklog(), work_backlog=WatchedBacklog())
+    tell = Journal(lambda: tariff_of(made)).tell
+    store = JobStore(objects, made.state_bucket, tell=tell, wait=everything.clock.advance)
+    return replace(everything, settings=made, backlog=WatchedBacklog(), work_backlog=WatchedBacklog(), store=store)
 
 
 class _WatchedObjects(FakeObjects):

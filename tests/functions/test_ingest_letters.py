@@ -198,7 +198,7 @@ def test_one_that_cannot_be_redriven_is_named_and_keeps_no_other_from_it(
     assert (left["code"], left["detail"]) == ("unavailable", "Pub/Sub is down")
     # It is queued and open, so the sweep publishes it.
     assert record(everything, left["job_id"]).state is State.QUEUED
-    assert left["job_id"] in {marked.job_id for marked in everything.store.open_jobs()}
+    assert left["job_id"] in set(everything.store.open_jobs())
 
 
 def test_failed_jobs_are_found_by_their_records(api: FlaskClient, everything: FakeServices) -> None:
