@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
@@ -19,6 +20,9 @@ from shared.media.sinks import AudioSink, Watcher
 
 #: A hole in the timestamps longer than this (seconds) is filled with silence, so that words keep their times.
 _GAP: Final = 0.1
+#: Sound whose clock lags behind what was heard by more than a hole is left out until it has caught up, for the same
+#: reason; a clock that lags by more than this (seconds) began anew, and all of its sound is kept.
+_MOST_LAG: Final = 1.0
 _USUAL_STEP: Final = 0.04
 
 _Stream = TypeVar("_Stream", AudioStream, VideoStream)
@@ -31,12 +35,16 @@ Seeing = Mapping[int | None, Sequence[Watcher]]
 
 
 def decode_once(
-    media: MediaFile, hearing: Hearing, seeing: Seeing, progress: Callable[[float], None]
+    media: MediaFile,
+    hearing: Hearing,
+    seeing: Seeing,
+    progress: Callable[[float], None],
+    length: float | None = None,
 ) -> tuple[str, ...]:
     """Feed streams to their sinks; answers warnings.
 
     A stream without sinks is not decoded. `progress` gets the fraction done at every packet; what it raises ends the
-    pass.
+    pass. `length` is the file's real one, in seconds, for a file that states none.
 
     Raises ProcessingFailed (`no_audio_stream`, `no_video_stream`; `undecodable` when there is no picture at all or more
     than a little of the sound is lost).
@@ -44,11 +52,11 @@ def decode_once(
     ears = {number: sinks for number, sinks in hearing.items() if sinks}
     eyes = {number: sinks for number, sinks in seeing.items() if sinks}
     container = media.for_all_pictures() if eyes else media.from_start()
-    declared = duration_seconds(container)
+    declared = duration_seconds(container) or length
     sounds: dict[int, _Sound] = {}
     pictures: dict[int, _Pictures] = {}
     for audio, listeners in _by_stream((audio_stream(container, number), ears[number]) for number in ears):
-        sounds[audio.index] = _Sound(container, audio, listeners)
+        sounds[audio.index] = _Sound(container, audio, listeners, declared)
     for video, watchers in _by_stream((video_stream(container, number), eyes[number]) for number in eyes):
         pictures[video.index] = _Pictures(container, video, watchers)
     parts: list[_Sound | _Pictures] = [*sounds.values(), *pictures.values()]
@@ -79,22 +87,30 @@ def _by_stream(wishes: Iterable[tuple[_Stream, Sequence[_Sink]]]) -> Iterator[tu
 class _Sound:
     """Keeps the timeline of the sound."""
 
-    def __init__(self, container: InputContainer, stream: AudioStream, sinks: Sequence[AudioSink]) -> None:
+    def __init__(
+        self, container: InputContainer, stream: AudioStream, sinks: Sequence[AudioSink], length: float | None
+    ) -> None:
         self.track = Track(stream)
         self._sinks = sinks
         self._origin = start_seconds(container)
-        declared = duration_seconds(container)
-        self._limit = declared + _GAP if declared is not None else 0.0
+        self._limit = length + _GAP if length is not None else math.inf
         self.clock = 0.0
         self._holes: list[float] = []
+        self._is_behind = False
+        self._left_out = 0.0
 
     def add(self, frame: AudioFrame) -> None:
+        lasts = frame.samples / frame.sample_rate
         if frame.time is not None:
-            self._fill(frame.time - self._origin)
+            now = frame.time - self._origin
+            self._fill(now)
+            if self._overlaps(now, lasts):
+                self._left_out += lasts
+                return
         frame.pts = None  # the timeline is kept here; resamplers and filters would only check it
         for sink in self._sinks:
             sink.add(frame)
-        self.clock += frame.samples / frame.sample_rate
+        self.clock += lasts
 
     def _fill(self, now: float) -> None:
         # A hole that ends after the file does is a broken clock, not a pause.
@@ -105,12 +121,20 @@ class _Sound:
                 self._holes.append(now - self.clock)
             self.clock = now
 
+    def _overlaps(self, now: float, lasts: float) -> bool:
+        """Whether the most of this was heard already."""
+        lag = self.clock - now
+        self._is_behind = lag <= _MOST_LAG and (lag > _GAP or (self._is_behind and lag > lasts / 2))
+        return self._is_behind and lag > lasts / 2
+
     def finish(self) -> tuple[str, ...]:
         warnings = self.track.judge_sound(self.clock)
         for sink in self._sinks:
             sink.finish()
         if self._holes:
             warnings += (f"sound is missing for {sum(self._holes):.1f} s in all, which counts as silence",)
+        if self._left_out:
+            warnings += (f"sound overlaps for {self._left_out:.1f} s in all, which were left out",)
         return warnings
 
 

@@ -236,7 +236,7 @@ class Plan:
         seeing = self.seeing
         if not self.hearing and not seeing:
             return ()
-        warnings = decode_once(media, self.hearing, seeing, progress)
+        warnings = decode_once(media, self.hearing, seeing, progress, self.length)
         for sound in self.sounds.values():
             sound.close()
         return warnings

@@ -36,9 +36,15 @@ class Resampled:
     def fill(self, until: float) -> None:
         self.finish()
         missing = round(until * self._rate) - self._samples
+        if missing > 0:
+            self._be_silent(missing)
+            self._samples += missing
+
+    def _be_silent(self, missing: int) -> None:
+        """Take so many samples of silence."""
         while missing > 0:
             piece = min(missing, _PIECE_SECONDS * self._rate)
-            self._hand_on([self._silence(piece)])
+            self._take(self._silence(piece))
             missing -= piece
 
     def finish(self) -> None:

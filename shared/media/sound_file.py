@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -25,16 +28,19 @@ class SoundFile(Resampled):
         self._file = (folder / _name(stream)).open("wb", buffering=_BUFFER_BYTES)
 
     def _keep(self, frame: AudioFrame) -> None:
-        try:
+        with _room():
             self._file.write(samples(frame).tobytes())
-        except OSError as error:
-            if error.errno == errno.ENOSPC:
-                raise ResourceExhausted("no room left on the disk for the sound") from error
-            raise
+
+    def _be_silent(self, missing: int) -> None:
+        # What is not written reads as zeros, and takes no room.
+        with _room():
+            self._file.seek(missing * np.dtype(np.int16).itemsize, os.SEEK_CUR)
 
     def close(self) -> None:
         """There is no more; another process may read it now."""
-        self._file.close()
+        with _room():
+            self._file.truncate(self._file.tell())  # it may end in silence
+            self._file.close()
 
 
 def read_sound(folder: Path, stream: int | None) -> Audio:
@@ -42,6 +48,16 @@ def read_sound(folder: Path, stream: int | None) -> Audio:
     path = folder / _name(stream)
     is_empty = not path.stat().st_size  # of which nothing can be mapped
     return Audio(np.empty(0, np.int16) if is_empty else np.memmap(path, np.int16, mode="r"))
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise ResourceExhausted("no room left on the disk for the sound") from error
+        raise
 
 
 def _name(stream: int | None) -> str:

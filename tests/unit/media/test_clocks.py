@@ -1,0 +1,85 @@
+"""Sound keeps to its clock: where that jumps, lags or runs ahead of the samples, every sound stands at its own time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from shared.media.sound_file import SoundFile, read_sound
+from shared.operations import Waveform
+from tests.films import Film, make_film
+from tests.unit.media.conftest import Run
+from tests.unit.media.test_matrix import POINTS, heard
+
+RATE = 16_000
+#: Samples of a packet, and every so many packets one is loud.
+STEP, LOUD = 320, 100
+
+
+def _clicks(path: Path, times: Iterable[float]) -> Path:
+    """Sound in packets of 20 ms at these times, of which every hundredth clicks."""
+    with av.open(path, "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=RATE, layout="mono")
+        for index, time in enumerate(times):
+            level = 20_000 if index % LOUD == 0 else 0
+            samples = np.full((1, STEP), level, np.int16)
+            frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+            frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), round(time * RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def _heard(out: Path) -> list[float]:
+    """When each click begins."""
+    points = np.abs(np.array(json.loads((out / "waveform.json").read_text())["data"])).reshape(-1, 2).max(axis=1)
+    loud = np.flatnonzero(points > 10_000)
+    return [float(loud[0] / POINTS), *(float(b / POINTS) for a, b in pairwise(loud) if b > a + 1)]
+
+
+def test_sound_that_begins_late_in_a_live_recording_stays_late(run: Run, tmp_path: Path, out: Path) -> None:
+    film = Film(".webm", "libvpx-vp9", seconds=1.0, audio_start=1.0, muxer={"live": "1"})
+    run(make_film(tmp_path / "film.webm", film), Waveform(pixels_per_second=POINTS))
+    begins, ends = (time + 1.0 for time in film.beep)
+    assert heard(out) == pytest.approx((begins, ends), abs=0.05)
+
+
+@pytest.mark.parametrize("speed", [0.97, 0.99, 1.01])
+def test_a_clock_that_drifts_is_followed(speed: float, run: Run, tmp_path: Path, out: Path) -> None:
+    times = [index * STEP / RATE * speed for index in range(1000)]
+    result = run(_clicks(tmp_path / "film.mka", times), Waveform(pixels_per_second=POINTS))
+    assert _heard(out) == pytest.approx(times[::LOUD], abs=0.13)
+    said = "overlaps for" if speed < 1 else "is missing for"
+    assert any(said in warning for warning in result.warnings)
+
+
+def test_a_clock_that_begins_anew_loses_no_sound(run: Run, tmp_path: Path, out: Path) -> None:
+    source = make_film(tmp_path / "film.ts", Film(".ts", None, seconds=4, after=lambda data: data * 2))
+    result = run(source, Waveform(pixels_per_second=POINTS))
+    assert result.warnings == ()
+    assert len(_heard(out)) == 2
+
+
+def test_silence_of_hours_takes_no_room_on_the_disk(tmp_path: Path) -> None:
+    hours = 6 * 3600
+    sound = SoundFile(tmp_path, None)
+    frame = av.AudioFrame.from_ndarray(np.full((1, STEP), 20_000, np.int16), format="s16", layout="mono")
+    frame.sample_rate = RATE
+    sound.add(frame)
+    sound.fill(hours)
+    sound.add(frame)
+    sound.fill(hours + 1)
+    sound.finish()
+    sound.close()
+    samples = read_sound(tmp_path, None).samples
+    assert len(samples) == (hours + 1) * RATE
+    assert samples[STEP - 1] == samples[hours * RATE] == 20_000
+    assert samples[STEP] == samples[hours * RATE - 1] == samples[-1] == 0
+    assert sum(file.stat().st_blocks for file in tmp_path.iterdir()) * 512 < 1_000_000
