@@ -22,13 +22,14 @@ from av.video.stream import VideoStream
 from shared.errors import ProcessingFailed
 from shared.media import boxes, lengths
 from shared.media.container import duration_seconds, is_cover_art, last_words, seconds, start_seconds
+from shared.media.demuxing import packets
 from shared.media.media_file import MediaFile
 from shared.source import Source, open_source
 
 #: Demuxers whose files state their length exactly; those of MP4 state it for each stream.
 _EXACT: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
 _MATROSKA: Final = "matroska,webm"
-_STATED: Final = _EXACT | {_MATROSKA, "avi", "flac", "wav", "w64", "aiff", "caf", "au", "asf", "flv", "mxf"}
+_STATED: Final = _EXACT | {_MATROSKA, "avi", "flac", "wav", "w64", "aiff", "caf", "au", "asf", "flv", "mxf", "wv", "ape", "tta", "tak", "mpc"}
 _TAIL_SECONDS: Final = 5.0
 
 #: What may be missing: a stream's last packet may be long, headers are rounded, encoders pad.
@@ -44,7 +45,13 @@ class _Reach:
     """How far the packets go, in seconds from the start of the file, for each stream; and why reading ended."""
 
     ends: dict[int, float] = field(default_factory=dict)
+    #: What was refused since the last packet.
     error: FFmpegError | None = None
+    #: Whether it could not go on.
+    is_stuck: bool = False
+
+    def refuse(self, error: FFmpegError) -> None:
+        self.error = error
 
     @property
     def end(self) -> float:
@@ -79,7 +86,13 @@ def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length
     reach = _read(container, _counted(container, declared), progress)
     if not any(stream in reach.ends for stream in timed):
         raise ProcessingFailed("the file has headers but no sound and no pictures", code="empty_media")
-    return Length(reach.end, _judge(media, declared, reach) if declared else ())
+    return Length(reach.end, _judge(media, declared, reach) if declared else _said(reach))
+
+
+def _said(reach: _Reach) -> tuple[str, ...]:
+    if reach.error is None or not reach.is_stuck:
+        return ()
+    return (f"the file cannot be read beyond {reach.end:.1f} s ({last_words(reach.error)})",)
 
 
 def _judge(media: MediaFile, declared: dict[int | None, float], reach: _Reach) -> tuple[str, ...]:
@@ -172,7 +185,8 @@ def _read(
     try:
         if start:
             container.seek(round((origin + start) * av.time_base))
-        for packet in container.demux(streams):
+        for packet in packets(container, streams, reach.refuse):
+            reach.error = None
             moment = packet.pts if packet.pts is not None else packet.dts
             if moment is None:
                 if not packet.size:
@@ -183,7 +197,7 @@ def _read(
             reach.ends[packet.stream.index] = max(end, reach.ends.get(packet.stream.index, 0.0))
             progress(end / length if length else 0.0)
     except FFmpegError as error:
-        reach.error = error
+        reach.error, reach.is_stuck = error, True
     return reach
 
 

@@ -18,6 +18,7 @@ from av.video.stream import VideoStream
 from shared.errors import ProcessingFailed
 from shared.media import hardware
 from shared.media.container import as_failure, last_words
+from shared.media.demuxing import last_packet, packets
 from shared.processor import Decoder
 
 _log = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ class Track:
         """The frames of one step of the decoder."""
         try:
             frames = step()
-        except av.error.EOFError:  # the demuxer's last packet has flushed the decoder already
+        except av.error.EOFError:  # this decoder has given all it has
             return
         except FFmpegError as error:
             self.refuse(error)
@@ -122,21 +123,21 @@ def _decode(
     container: InputContainer, tracks: Sequence[Track], tick: Callable[[], None]
 ) -> Iterator[tuple[Track, Frame]]:
     by_index = {track.index: track for track in tracks}
-    packets = container.demux([track.stream for track in tracks])
-    while not all(track.is_hopeless for track in tracks):
+
+    def refuse(error: FFmpegError) -> None:
+        for track in tracks:
+            track.refuse(error)
         tick()
-        try:
-            packet = next(packets, None)
-        except FFmpegError as error:
-            for track in tracks:
-                track.refuse(error)
-            packet = None
-        if packet is None:
-            break
-        track = by_index[packet.stream.index]
-        if not track.is_hopeless:
-            for frame in track.take(packet.decode):
-                yield track, frame
+
+    try:
+        for packet in packets(container, [track.stream for track in tracks], refuse):
+            tick()
+            track = by_index[packet.stream.index]
+            if not track.is_hopeless:
+                yield from ((track, frame) for frame in track.take(packet.decode))
+            if all(track.is_hopeless for track in tracks):
+                return
+    except FFmpegError as error:
+        refuse(error)
     for track in tracks:
-        for frame in track.take(lambda stream=track.stream: stream.decode(None)):  # type: ignore[misc]
-            yield track, frame
+        yield from ((track, frame) for frame in track.take(last_packet(track.stream).decode))

@@ -15,12 +15,11 @@ from av.video.reformatter import Colorspace
 from PIL import Image
 
 from shared.media import tone_mapping
-from shared.media.shrinker import Shrinker
+from shared.media.shrinker import UNSPECIFIED, Shrinker, matrix
 from shared.media.side_data import attached
 
 _JPEG_QUALITY: Final = 85
 _MATRIX: Final = struct.Struct("=9i")
-_UNSPECIFIED: Final = 2  # AVCOL_SPC_UNSPECIFIED
 _HIGH_DEFINITION: Final = 720
 #: Clockwise degrees to Pillow's, which are counter-clockwise.
 _TURNS: Final = {90: Image.Transpose.ROTATE_270, 180: Image.Transpose.ROTATE_180, 270: Image.Transpose.ROTATE_90}
@@ -111,7 +110,7 @@ def jpeg(picture: Image.Image) -> bytes:
 
 def _colorspace(frame: VideoFrame) -> Colorspace | None:
     """What players assume of HDR and high definition that do not say; swscale would take that of old television."""
-    if frame.colorspace != _UNSPECIFIED or frame.format.is_rgb:
+    if matrix(frame) != UNSPECIFIED or frame.format.is_rgb:
         return None
     if tone_mapping.is_hdr(frame):
         return Colorspace.BT2020

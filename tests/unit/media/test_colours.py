@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from av.video.reformatter import ColorPrimaries, ColorTrc
 from PIL import Image
 
-from shared.operations import Storyboard, Thumbnails
+from shared.media.shrinker import Shrinker
+from shared.operations import Shots, Storyboard, Thumbnails
+from tests.films import Film, make_film
 from tests.patches import BT601, BT709, BT2020, SIDE, UNSPECIFIED, Coding, make_patches
 from tests.unit.media.conftest import Run
 
@@ -103,3 +107,22 @@ def test_a_wide_gamut_alone_is_brought_into_the_usual_one(run: Run, tmp_path: Pa
     shown = _shown(out / "thumbnails/0001.jpg")
     assert shown[0] == pytest.approx(PATCHES[0] * 255, abs=4)
     assert shown[1, 3:5] == pytest.approx(PATCHES[1, 3:5] * 255, abs=5)
+
+
+@pytest.mark.parametrize("pixels", ["gray", "rgb24", "yuv420p"])
+def test_a_matrix_or_range_that_swscale_refuses_is_replaced_by_a_near_one(pixels: str) -> None:
+    shades = np.full((48, 64, 3), (200, 60, 60), np.uint8)
+    frame = av.VideoFrame.from_ndarray(shades, format="rgb24").reformat(format="yuv420p")
+    for stated, span in product(range(18), range(4)):
+        frame.colorspace, frame.color_range = stated, span
+        small = Shrinker().shrink(frame, (32, 24), pixels)
+        assert (small.width, small.height) == (32, 24)
+        assert (frame.colorspace, frame.color_range) == (stated, span)
+
+
+@pytest.mark.parametrize("stated", ["YCgCo", "bt2020c", "ictcp"])
+def test_pictures_of_an_odd_matrix_are_seen(stated: str, run: Run, tmp_path: Path) -> None:
+    film = Film(seconds=1, options={"x264-params": f"colormatrix={stated}"})
+    result = run(make_film(tmp_path / "film.mp4", film), Shots(), Thumbnails(count=2), Storyboard(count=2))
+    assert result.warnings == ()
+    assert result.summary["thumbnails"]["count"] == 2
