@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Final
 
 from av import FFmpegError
@@ -16,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from shared.media.container import is_cover_art, seconds
+from shared.media.demuxing import last_packet, packets
 from shared.media.frame_rate import has_index
 
 #: Packets of any kind in which all first pictures must be found.
@@ -73,8 +75,9 @@ def beginnings(container: InputContainer, streams: Sequence[VideoStream]) -> dic
     found = {
         stream.index: Beginning(needed=0 if has_index(stream) or is_cover_art(stream) else _TIMES) for stream in streams
     }
+    read = packets(container, list(container.streams), lambda error: None)
     with suppress(FFmpegError):  # a damaged file: what came until there counts
-        for _, packet in zip(range(_PATIENCE), container.demux(), strict=False):
+        for _, packet in zip(range(_PATIENCE), chain(read, map(last_packet, streams)), strict=False):
             if all(each.is_known for each in found.values()):
                 break
             # Beyond libav's limit of streams, a number may be another kind's.

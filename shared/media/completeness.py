@@ -29,7 +29,8 @@ from shared.source import Source, open_source
 #: Demuxers whose files state their length exactly; those of MP4 state it for each stream.
 _EXACT: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
 _MATROSKA: Final = "matroska,webm"
-_STATED: Final = _EXACT | {_MATROSKA, "avi", "flac", "wav", "w64", "aiff", "caf", "au", "asf", "flv", "mxf", "wv", "ape", "tta", "tak", "mpc"}
+_RECORDINGS: Final = frozenset({"flac", "wav", "w64", "aiff", "caf", "au", "wv", "ape", "tta", "tak", "mpc", "mpc8"})
+_STATED: Final = _EXACT | _RECORDINGS | {_MATROSKA, "avi", "asf", "flv", "mxf"}
 _TAIL_SECONDS: Final = 5.0
 
 #: What may be missing: a stream's last packet may be long, headers are rounded, encoders pad.

@@ -17,7 +17,7 @@ _PATIENCE: Final = 100
 def packets(
     container: InputContainer, streams: Sequence[Stream], refuse: Callable[[FFmpegError], None]
 ) -> Iterator[Packet[Stream]]:
-    """What is left of these streams; `refuse` gets what the demuxer refused before it went on.
+    """What is left of these streams; `refuse` gets one error for each place that the demuxer stumbled over.
 
     Raises FFmpegError where it does not go on: what comes behind that place is lost.
     """
@@ -33,7 +33,8 @@ def packets(
             errors += 1
             if errors == _PATIENCE:
                 raise
-            refuse(error)
+            if errors == 1:
+                refuse(error)
         else:
             return
 

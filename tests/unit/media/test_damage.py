@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
@@ -57,6 +58,12 @@ def _garble(data: bytes) -> bytes:
     return data[:middle] + random.Random(1).randbytes(much) + data[middle + much :]
 
 
+def _behead(data: bytes) -> bytes:
+    """A WavPack of which nothing can be read from the first block of the second half on."""
+    middle = data.index(b"wvpk", len(data) // 2)
+    return data[:middle] + random.Random(1).randbytes(5000) + data[middle + 5000 :]
+
+
 def _damaged(tmp_path: Path, film: Film, damage: Callable[[bytes], bytes]) -> Path:
     path = make_film(tmp_path / f"film{film.suffix}", film)
     path.write_bytes(damage(path.read_bytes()))
@@ -108,6 +115,44 @@ def test_however_little_is_cut_off_where_the_structure_proves_it(name: str, run:
     with pytest.raises(ProcessingFailed, match=r"the file was cut off: \d+ bytes are missing") as caught:
         run(source, Probe())
     assert caught.value.reason_code == "truncated"
+
+
+@pytest.mark.parametrize(
+    ("film", "damage"),
+    [
+        (Film(".wv", None, "wavpack", seconds=20), _behead),
+        (Film(".wv", None, "wavpack", seconds=20), lambda data: data[: len(data) * 6 // 10]),
+        (Film(".tta", None, "tta", seconds=20), lambda data: data[: len(data) * 6 // 10]),
+    ],
+    ids=["wv, beheaded", "wv, cut off", "tta, cut off"],
+)
+def test_half_a_recording_does_not_pass_for_whole(
+    film: Film, damage: Callable[[bytes], bytes], run: Run, tmp_path: Path
+) -> None:
+    source = _damaged(tmp_path, film, damage)
+    for operation in (Probe(), Waveform()):
+        with pytest.raises(ProcessingFailed, match=r"it declares 20\.0 s but its content stops at \d+\.\d s") as caught:
+            run(source, operation)
+        assert caught.value.reason_code == "truncated"
+
+
+def test_half_a_recording_that_states_no_length_says_where_it_ends(run: Run, tmp_path: Path) -> None:
+    film = Film(".wv", None, "wavpack", seconds=20)
+    source = _damaged(tmp_path, film, lambda data: _behead(data[:12] + b"\xff" * 4 + data[16:]))
+    (beyond, *refused) = run(source, Waveform()).warnings
+    assert re.fullmatch(r"the file cannot be read beyond 1[23]\.\d s \(.+\)", beyond)
+    assert all(REFUSED.format("audio") in warning for warning in refused)
+
+
+def test_sound_that_turns_up_in_mid_file_breaks_nothing(run: Run, tmp_path: Path) -> None:
+    def without_sound(data: bytes) -> bytes:
+        return data[:4] + b"\1" + data[5:]  # what the header says there is: pictures
+
+    film = Film(".flv", seconds=8, audio="libmp3lame", rate=44_100, audio_start=7, muxer={"flvflags": "no_metadata"})
+    result = run(_damaged(tmp_path, film, without_sound), Probe(), Shots(), Thumbnails(seconds=(1.0, 7.9)))
+    assert result.warnings == ()
+    assert result.summary["shots"]["frames"] == 200
+    assert [stream["type"] for stream in result.summary["probe"]["streams"]] == ["video"]
 
 
 @pytest.mark.parametrize("name", ["ts", "ogg", "aac"])
