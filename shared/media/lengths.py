@@ -57,7 +57,9 @@ def _wav(head: bytes) -> float | None:
                 (coding,) = struct.unpack_from("<H", head, at + 32)
             if coding not in _WAVE_FIXED_RATE:
                 return None
-            (bytes_a_second,) = struct.unpack_from("<I", head, at + 16)
+            # Not the byte rate, which says the same and which some programs get wrong.
+            rate, bytes_a_sample = struct.unpack_from("<I4xH", head, at + 12)
+            bytes_a_second = rate * bytes_a_sample
         if kind == b"data":
             return size / bytes_a_second if 0 < size < _UNKNOWN_SIZE and bytes_a_second else None
         at += 8 + size + size % 2

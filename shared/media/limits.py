@@ -12,6 +12,8 @@ from typing import Final
 from shared.settings import Settings
 
 _PR_SET_PDEATHSIG: Final = 1
+#: A day: a length that a file merely claims must not buy more.
+_MOST_CPU_SECONDS: Final = 24 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,5 +53,5 @@ def confine(limits: DecodeLimits, *, with_driver: bool = False) -> None:
 def allow_cpu(limits: DecodeLimits, seconds: float) -> None:
     """The CPU time for a recording of so many seconds, counted from the start of this process."""
     _, most = resource.getrlimit(resource.RLIMIT_CPU)
-    allowed = round(limits.cpu_seconds + limits.cpu_factor * seconds)
+    allowed = round(min(limits.cpu_seconds + limits.cpu_factor * seconds, _MOST_CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_CPU, (allowed if most == resource.RLIM_INFINITY else min(allowed, most), most))

@@ -88,6 +88,7 @@ class MediaFile:
         for stream in self._container.streams.video:
             if stream.codec_context is not None and not is_cover_art(stream):
                 stream.codec_context.thread_type = "AUTO"
-                stream.codec_context.thread_count = self._threads
+                # Each thread would need surfaces of its own on the device, which decodes at once what it can anyway.
+                stream.codec_context.thread_count = 1 if hwaccel is not None else self._threads
                 # A stream may grow later on.
                 stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}

@@ -44,6 +44,7 @@ from shared.operations import (
 Listener = LoudnessMeter | WaveformPlotter
 Seer = ThumbnailMaker | StoryboardMaker | ShotFinder
 
+_USUAL_RATE: Final = 48_000
 #: What a contact page shows besides the operations asked for.
 _SHOWN: Final = (Probe(), Shots(), Storyboard(), Waveform())
 
@@ -145,7 +146,8 @@ class Plan:
             case Waveform():
                 rate = self.facts.sample_rate_of(operation.stream)
                 assert rate is not None  # noqa: S101
-                self.listeners[operation.name] = WaveformPlotter(operation, rate, self.folder)
+                # Headers that hold no rate yet say 0 (MPEG-TS, where the sound turns up late).
+                self.listeners[operation.name] = WaveformPlotter(operation, rate or _USUAL_RATE, self.folder)
                 sinks.append(self.listeners[operation.name])
             case _:
                 if operation.stream not in self.sounds:

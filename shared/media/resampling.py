@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 #: Silence is made in pieces, so that a long hole needs no memory.
 _PIECE_SECONDS: Final = 10
+#: How libav names channels of which a file does not say what they are.
+_UNNAMED: Final = " channels"
 
 
 class Resampled:
@@ -27,6 +29,8 @@ class Resampled:
         self._samples = 0
 
     def add(self, frame: AudioFrame) -> None:
+        if not _is_usual(frame.layout):
+            frame = _mixed(frame)
         shape = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or shape != self._shape:
             self.finish()
@@ -66,13 +70,31 @@ class Resampled:
 
 
 def usual_layout(layout: AudioLayout) -> AudioLayout:
-    """This one, or what ffmpeg takes for so many channels where a file does not say which is which."""
-    if not layout.name.endswith(" channels"):
+    """This one; what ffmpeg takes for so many channels where a file does not say which is which; else mono."""
+    if not layout.name.endswith(_UNNAMED):
         return layout
+    return AudioLayout(f"{layout.nb_channels}c" if _is_usual(layout) else "mono")
+
+
+def _is_usual(layout: AudioLayout) -> bool:
+    """Whether swresample knows what to do with it: not so with, say, nine channels of which nothing is said."""
+    if not layout.name.endswith(_UNNAMED):
+        return True
     try:
-        return AudioLayout(f"{layout.nb_channels}c")
-    except ValueError:  # there is no usual one for, say, nine
-        return layout
+        AudioLayout(f"{layout.nb_channels}c")
+    except ValueError:
+        return False
+    return True
+
+
+def _mixed(frame: AudioFrame) -> AudioFrame:
+    """The mean of its channels."""
+    sound = frame.to_ndarray()
+    channels = sound if frame.format.is_planar else sound.reshape(-1, frame.layout.nb_channels).T
+    mean = channels.mean(axis=0, keepdims=True).astype(sound.dtype)
+    mixed = AudioFrame.from_ndarray(mean, format=frame.format.name, layout="mono")
+    mixed.sample_rate = frame.sample_rate
+    return mixed
 
 
 def samples(frame: AudioFrame) -> NDArray[np.int16]:

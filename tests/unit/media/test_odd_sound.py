@@ -1,0 +1,71 @@
+"""Sound whose headers are odd or wrong, though it can be heard as well as any other."""
+
+from __future__ import annotations
+
+import resource
+import struct
+import wave
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from shared.media.artifacts import ArtifactFolder
+from shared.media.facts import look
+from shared.media.limits import DecodeLimits, allow_cpu
+from shared.media.media_file import MediaFile
+from shared.media.plan import Plan
+from shared.operations import Loudness, Speech, Waveform
+from tests.films import Film, make_film
+from tests.unit.media.conftest import Run
+
+RATE = 16_000
+
+
+def _wav(path: Path, channels: int) -> Path:
+    tone = (np.sin(np.arange(RATE * 3) * 0.2) * 8000).astype(np.int16)
+    with wave.open(str(path), "wb") as file:
+        file.setparams((channels, 2, RATE, 0, "NONE", "not compressed"))
+        file.writeframes(np.repeat(tone[:, None], channels, axis=1).tobytes())
+    return path
+
+
+@pytest.mark.parametrize("channels", [9, 11, 13])
+def test_channels_of_which_nothing_is_said_are_mixed_to_one(channels: int, run: Run, tmp_path: Path) -> None:
+    levels = []
+    for count in (1, channels):
+        result = run(_wav(tmp_path / "sound.wav", count), Loudness(), Waveform(), Speech())
+        assert result.warnings == ()
+        levels.append(result.summary["loudness"]["integrated_lufs"])
+    assert levels[1] == pytest.approx(levels[0], abs=0.1)
+
+
+@pytest.mark.parametrize("bytes_a_second", [0, 1, 8_000, 64_000])
+def test_a_wrong_byte_rate_does_not_matter(bytes_a_second: int, run: Run, tmp_path: Path) -> None:
+    source = _wav(tmp_path / "sound.wav", 1)
+    data = bytearray(source.read_bytes())
+    data[28:32] = struct.pack("<I", bytes_a_second)
+    source.write_bytes(data)
+    result = run(source, Waveform(pixels_per_second=20))
+    assert result.warnings == ()
+    assert result.media_seconds == pytest.approx(3, abs=0.01)
+    assert result.summary["waveform"]["length"] == 60
+
+
+def test_a_rate_that_the_headers_do_not_know_makes_no_endless_waveform(tmp_path: Path) -> None:
+    with MediaFile(make_film(tmp_path / "sound.ts", Film(".ts", None))) as media:
+        facts = replace(look(media), sample_rate=0)
+        plan = Plan.of([Waveform(pixels_per_second=20)], facts, 2.0, ArtifactFolder(tmp_path), tmp_path)
+        plan.decode(media, lambda fraction: None)
+        summary, _ = plan.finish("waveform", media, lambda fraction: None)
+    assert summary["length"] == pytest.approx(40, abs=2)
+
+
+def test_a_claimed_length_buys_no_more_than_a_day() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    try:
+        allow_cpu(DecodeLimits(), 1e12)
+        assert resource.getrlimit(resource.RLIMIT_CPU)[0] <= 24 * 3600
+    finally:
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
