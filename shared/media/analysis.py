@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Any, Protocol
 
+from av import FFmpegError
+
+from shared.errors import JobError
 from shared.media.artifacts import ArtifactFolder
 from shared.media.completeness import require_whole
 from shared.media.facts import look
@@ -14,6 +18,8 @@ from shared.media.messages import Done, Looked, Made, Message, Planned, Problem
 from shared.media.plan import Plan, accompanied, unfit
 from shared.media.probe import probe
 from shared.media.task import Task
+
+_log = logging.getLogger(__name__)
 
 
 class Listener(Protocol):
@@ -46,18 +52,29 @@ def analyse(media: MediaFile, task: Task, folder: ArtifactFolder, parent: Listen
     chosen = [operation for operation in operations if operation.name in names]
     length = require_whole(media, partial(parent.at, "check"))
     allow_cpu(task.limits, length.seconds)
-    plan = Plan.of(chosen, facts, length.seconds, folder, task.scratch, task.weights, hardware=task.hardware)
+    new_plan = partial(Plan.of, chosen, facts, length.seconds, folder, task.scratch, task.weights)
+    plan = new_plan(hardware=media.hardware)
     parent.say(Planned(seconds=length.seconds, stages=plan.stages))
     summary: dict[str, Any] = {}
     if "probe" in names:
         parent.at("probe", 0.0)
         summary["probe"] = probe(media, length.seconds)
         folder.write_json("probe.json", summary["probe"])
-    warnings = [*length.warnings, *plan.decode(media, partial(parent.at, "decode"))]
+    try:
+        found = plan.decode(media, partial(parent.at, "decode"))
+    except (JobError, FFmpegError, MemoryError, RuntimeError) as error:  # the last are torch's
+        if not media.hardware:
+            raise
+        # Whoever is to blame: libav knows. What the plan holds by now is of no use.
+        _log.warning("decoding again without hardware", extra={"event": "media.no_hardware", "error": str(error)[:200]})
+        media.hardware = False
+        plan = new_plan()
+        found = plan.decode(media, partial(parent.at, "decode"))
+    warnings = [*length.warnings, *found]
     for name in plan.finishing:
         parent.at(name, 0.0)
-        summary[name], found = plan.finish(name, media, partial(parent.at, name))
-        warnings += found
+        summary[name], said = plan.finish(name, media, partial(parent.at, name))
+        warnings += said
     return Done(
         is_image=facts.is_image,
         summary=summary,

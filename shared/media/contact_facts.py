@@ -57,16 +57,9 @@ def facts(probe: dict[str, Any], loudness: dict[str, Any] | None) -> list[tuple[
 
 
 def _stream(probe: dict[str, Any], wanted: str) -> dict[str, Any] | None:
-    """The stream that the operations worked on: the default one, then the largest."""
-    streams = [
-        each for each in probe["streams"] if each["type"] == wanted and each["codec"] and not each["attached_pic"]
-    ]
-    return max(streams, key=_weight, default=None)
-
-
-def _weight(stream: dict[str, Any]) -> tuple[bool, int]:
-    size = stream["width"] * stream["height"] if stream["type"] == "video" else stream["channels"]
-    return stream["default"], size
+    """The stream that the operations worked on."""
+    index = probe["best_streams"][wanted]
+    return next((stream for stream in probe["streams"] if stream["index"] == index and stream["codec"]), None)
 
 
 def _codec(stream: dict[str, Any]) -> str:

@@ -45,6 +45,8 @@ class Track:
     #: The stream's place in its file.
     index: int = field(init=False)
     decoder: Decoder = "cpu"
+    #: Whether the GPU's decoder was asked for.
+    hardware: bool = False
 
     def __post_init__(self) -> None:
         self.kind, self.index = self.stream.type, self.stream.index
@@ -66,7 +68,12 @@ class Track:
                 yield frame
 
     def refuse(self, error: FFmpegError) -> None:
-        """Count what could not be decoded. Raises ResourceExhausted when memory ran out."""
+        """Count what could not be decoded.
+
+        Raises ProcessingFailed (`decoder_memory`) when memory ran out, and what a GPU's decoder refuses to begin with.
+        """
+        if self.hardware and not self.decoded:
+            raise as_failure("decoding on the GPU", error) from error
         if isinstance(error, MemoryError):
             raise as_failure(f"decoding the {self.kind}", error) from error
         self.refused += 1

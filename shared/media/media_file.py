@@ -33,7 +33,8 @@ class MediaFile:
         self.source = source
         #: What decoded most pictures.
         self.decoder: Decoder = "cpu"
-        self._hardware = hardware
+        #: Whether what goes through all pictures tries the GPU's decoder; until that fails.
+        self.hardware = hardware
         self.size = size_of(source)
         self._threads = threads or len(os.sched_getaffinity(0)) + 1
         self._open = ExitStack()
@@ -71,13 +72,14 @@ class MediaFile:
 
     def for_all_pictures(self) -> InputContainer:
         """The file at its first packet, on the GPU's decoder where there is one: to set it up takes a while."""
-        if not self._hardware:
+        if not self.hardware:
             return self.from_start()
         try:
             self._reopen(nvdec())
         except (JobError, OSError, NotImplementedError) as error:
             # The file itself was opened before: it is the hardware that cannot.
             _log.warning("no hardware decoder", extra={"event": "media.no_hardware", "error": type(error).__name__})
+            self.hardware = False
             return self.from_start()
         return self.anywhere()
 

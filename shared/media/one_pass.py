@@ -58,7 +58,7 @@ def decode_once(
     for audio, listeners in _by_stream((audio_stream(container, number), ears[number]) for number in ears):
         sounds[audio.index] = _Sound(container, audio, listeners, declared)
     for video, watchers in _by_stream((video_stream(container, number), eyes[number]) for number in eyes):
-        pictures[video.index] = _Pictures(container, video, watchers)
+        pictures[video.index] = _Pictures(container, video, watchers, hardware=media.hardware)
     parts: list[_Sound | _Pictures] = [*sounds.values(), *pictures.values()]
 
     def tick() -> None:
@@ -141,8 +141,10 @@ class _Sound:
 class _Pictures:
     """Keeps the time of the pictures."""
 
-    def __init__(self, container: InputContainer, stream: VideoStream, sinks: Sequence[Watcher]) -> None:
-        self.track = Track(stream)
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, sinks: Sequence[Watcher], *, hardware: bool
+    ) -> None:
+        self.track = Track(stream, hardware=hardware)
         self._feeds = feeds(sinks)
         self._origin = start_seconds(container)
         self._step = float(1 / stream.average_rate) if stream.average_rate else _USUAL_STEP

@@ -16,7 +16,7 @@ from shared.errors import ResourceExhausted
 from shared.media.child import start_server
 from shared.media.job import MediaJob
 from shared.media.limits import DecodeLimits
-from shared.media.task import Begin, Task, run
+from shared.media.task import Begin, Task, goes_through_pictures, run
 from shared.operations import Operation
 from shared.processor import Admit, Report, Result, admit_all
 from shared.source import RemoteObject, Source
@@ -105,7 +105,7 @@ class MediaProcessor:
                     weights=self._weights,
                     limits=self._limits,
                     threads=self._threads,
-                    hardware=self._hardware,
+                    hardware=self._hardware and goes_through_pictures(operations),
                 )
                 job = MediaJob(task, lambda: self.listening, explicit=explicit, report=report, admit=admit)
                 return job.run(source, self.begin)

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from shared.media.limits import DecodeLimits
-from shared.operations import Operation
+from shared.operations import Contact, Fingerprint, Operation, Shots, Thumbnails
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,18 @@ class Task:
     threads: int
     #: Whether to try the GPU's own decoder.
     hardware: bool = False
+
+
+def goes_through_pictures(operations: Sequence[Operation]) -> bool:
+    """Whether a film is seen from end to end, whatever it is: then a GPU's decoder is worth being set up.
+
+    What its driver reserves leaves no room for a limit of memory, which a job that glances or listens keeps.
+    """
+    return any(
+        isinstance(operation, Shots | Fingerprint | Contact)
+        or (isinstance(operation, Thumbnails) and operation.per == "shot")
+        for operation in operations
+    )
 
 
 #: What a child does first.

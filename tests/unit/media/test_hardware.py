@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import resource
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
 import pytest
 import torch
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Stream
 from av.video.reformatter import ColorRange
 from PIL import Image
 
 from local.assets import Assets
 from shared.media import hardware
+from shared.media.analysis import analyse
+from shared.media.artifacts import ArtifactFolder
+from shared.media.limits import DecodeLimits
 from shared.media.log_mel import LogMel
 from shared.media.media_file import MediaFile
+from shared.media.messages import Looked, Message
 from shared.media.one_pass import decode_once
 from shared.media.process import MediaProcessor
 from shared.media.shots import ShotFinder
-from shared.operations import Operation, Shots, Storyboard, Thumbnails, Transcribe
+from shared.media.task import Task, goes_through_pictures
+from shared.operations import Fingerprint, Loudness, Operation, Shots, Storyboard, Thumbnails, Transcribe
 from shared.processor import Result
 from tests.films import Film, make_film
 from tests.scenes import make_scenes
@@ -66,6 +79,65 @@ def test_without_a_device_the_pass_is_done_by_the_cpu(tmp_path: Path, caplog: py
         assert media.decoder == "cpu"
     assert [shot.first for shot in finder.found()] == [0, 30]
     assert [record.event for record in caplog.records] == ["media.no_hardware"]
+
+
+class _Alone:
+    """Who hears nothing and wants everything."""
+
+    def say(self, message: Message) -> None:
+        pass
+
+    def show(self, looked: Looked) -> tuple[str, ...]:
+        return looked.operations
+
+    def at(self, stage: str, fraction: float) -> None:
+        pass
+
+
+class _BadDevice(MediaFile):
+    """Its GPU decodes some of the pictures, and fails."""
+
+    def __init__(self, source: Path, error: type[Exception]) -> None:
+        super().__init__(source, hardware=True)
+        self._error = error
+
+    def for_all_pictures(self) -> InputContainer:
+        return cast(InputContainer, _Failing(self.from_start(), self._error)) if self.hardware else self.from_start()
+
+
+class _Failing:
+    def __init__(self, container: InputContainer, error: type[Exception]) -> None:
+        self._container, self._error = container, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._container, name)
+
+    def demux(self, streams: list[Stream]) -> Iterator[Packet[Stream]]:
+        yield from islice(self._container.demux(streams), 20)
+        raise self._error(errno.ENOMEM, "no surface left")
+
+
+@pytest.mark.parametrize("error", [av.error.MemoryError, MemoryError, RuntimeError])
+def test_what_the_gpu_fails_at_is_done_again_by_the_cpu(
+    error: type[Exception], assets: Assets, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    film = make_scenes(tmp_path / "film.mp4", [30], frames=60)
+    task = Task(film, [Shots(), Fingerprint()], tmp_path, tmp_path, None, DecodeLimits(), threads=1, hardware=True)
+    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    try:
+        with _BadDevice(film, error) as media:
+            done = analyse(media, task, ArtifactFolder(tmp_path), _Alone())
+    finally:
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+    assert (done.decoder, done.warnings) == ("cpu", ())
+    assert done.summary["shots"]["frames"] == 60
+    assert [record.event for record in caplog.records] == ["media.no_hardware"]
+
+
+def test_only_what_goes_through_all_pictures_sets_the_gpu_up() -> None:
+    assert goes_through_pictures([Loudness(), Shots()])
+    assert goes_through_pictures([Thumbnails(per="shot")])
+    assert not goes_through_pictures([Loudness(), Thumbnails(), Storyboard(), Transcribe()])
 
 
 def _process(assets: Assets, film: Path, out: Path, device: str, *operations: Operation) -> Result:

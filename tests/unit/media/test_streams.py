@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
+from shared.media import contact_facts
 from shared.operations import Loudness, Probe, Thumbnails, Waveform
 from tests.media import make_audio
 from tests.unit.media.conftest import Run
@@ -53,6 +54,7 @@ def test_those_are_used_that_ffmpeg_chooses(choice: Choice, run: Run, tmp_path: 
     if choice.video is not None:
         thumbnails = result.summary["thumbnails"]
         assert (thumbnails["width"], thumbnails["height"]) == choice.videos[choice.video][0]
+        assert "{} × {}".format(*choice.videos[choice.video][0]) in contact_facts.kind(result.summary["probe"])
     if (ffmpeg := shutil.which("ffmpeg")) is not None:
         command = [ffmpeg, "-hide_banner", "-i", source, "-t", "0.1", "-f", "null", "-"]
         said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
