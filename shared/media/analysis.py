@@ -11,7 +11,7 @@ from av import FFmpegError
 from shared.errors import JobError
 from shared.media.artifacts import ArtifactFolder
 from shared.media.completeness import require_whole
-from shared.media.facts import look
+from shared.media.facts import look, without
 from shared.media.limits import allow_cpu
 from shared.media.media_file import MediaFile
 from shared.media.messages import Done, Looked, Made, Message, Planned, Problem
@@ -40,6 +40,8 @@ def analyse(media: MediaFile, task: Task, folder: ArtifactFolder, parent: Listen
     weights are missing.
     """
     facts = look(media)
+    length = require_whole(media, partial(parent.at, "check"))
+    facts = without(facts, media.headers, length.empty)
     operations = accompanied(task.operations, facts)
     reasons = unfit(operations, facts)
     names = parent.show(
@@ -50,7 +52,6 @@ def analyse(media: MediaFile, task: Task, folder: ArtifactFolder, parent: Listen
         )
     )
     chosen = [operation for operation in operations if operation.name in names]
-    length = require_whole(media, partial(parent.at, "check"))
     allow_cpu(task.limits, length.seconds)
     new_plan = partial(Plan.of, chosen, facts, length.seconds, folder, task.scratch, task.weights)
     plan = new_plan(hardware=media.hardware)

@@ -65,6 +65,8 @@ class Length:
 
     seconds: float
     warnings: tuple[str, ...] = ()
+    #: Streams that are known to hold nothing at all, by their indexes.
+    empty: frozenset[int] = frozenset()
 
 
 def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length:
@@ -80,14 +82,19 @@ def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length
             return Length(length)
         container = media.anywhere()
         tail = _read(container, _counted(container, declared), progress, start=max(length - _TAIL_SECONDS, 0.0))
-        if not _missing(declared, tail, slack=_SLACK_SECONDS / 4):
+        is_heard_of = all(stream.index in tail.ends for stream in _timed(container))
+        if is_heard_of and not _missing(declared, tail, slack=_SLACK_SECONDS / 4):
             return Length(max(length, tail.end))
     container = media.from_start()
+    # What an index has packets of is not empty: they are cut off.
+    without = {stream.index for stream in _timed(container) if not stream.frames and not len(stream.index_entries)}
     timed = {stream.index for stream in _timed(container)}
     reach = _read(container, _counted(container, declared), progress)
     if not any(stream in reach.ends for stream in timed):
         raise ProcessingFailed("the file has headers but no sound and no pictures", code="empty_media")
-    return Length(reach.end, _judge(media, declared, reach) if declared else _said(reach))
+    empty = frozenset(without - reach.ends.keys())
+    declared = {stream: end for stream, end in declared.items() if stream not in empty}
+    return Length(reach.end, _judge(media, declared, reach) if declared else _said(reach), empty)
 
 
 def _said(reach: _Reach) -> tuple[str, ...]:

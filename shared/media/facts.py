@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 from av.container import InputContainer
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from shared.media.container import (
@@ -19,6 +22,8 @@ from shared.media.container import (
     start_seconds,
 )
 from shared.media.media_file import MediaFile
+
+_Fact = TypeVar("_Fact")
 
 _USUAL_RATE: Final = 25
 
@@ -80,6 +85,26 @@ def look(media: MediaFile) -> Facts:
         sample_rates=tuple(each.sample_rate if each.codec_context else None for each in container.streams.audio),
         videos=tuple(_video(container, each) if each.codec_context else None for each in container.streams.video),
     )
+
+
+def without(facts: Facts, container: InputContainer, empty: AbstractSet[int]) -> Facts:
+    """The facts, as if there were no streams of these indexes."""
+    if not empty:
+        return facts
+    sound, pictures = best_audio(container), best_video(container)
+    return replace(
+        facts,
+        sample_rate=None if sound is None or sound.index in empty else facts.sample_rate,
+        video=None if pictures is None or pictures.index in empty else facts.video,
+        sample_rates=_kept(facts.sample_rates, container.streams.audio, empty),
+        videos=_kept(facts.videos, container.streams.video, empty),
+    )
+
+
+def _kept(
+    found: tuple[_Fact | None, ...], streams: Sequence[Stream], empty: AbstractSet[int]
+) -> tuple[_Fact | None, ...]:
+    return tuple(None if stream.index in empty else fact for fact, stream in zip(found, streams, strict=True))
 
 
 def _video(container: InputContainer, stream: VideoStream) -> VideoFacts:

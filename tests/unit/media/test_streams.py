@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
+from shared.errors import ProcessingFailed
 from shared.media import contact_facts
 from shared.operations import Loudness, Probe, Thumbnails, Waveform
 from tests.media import make_audio
@@ -74,6 +75,34 @@ def test_a_cover_is_named_and_not_watched(suffix: str, run: Run, speech: Path, t
     assert [cover[name] for name in names] == ["video", "mjpeg", True, ["attached_pic"], 64, 64, True]
     assert result.summary["loudness"]["integrated_lufs"] is not None
     assert result.media_seconds == pytest.approx(2, abs=0.1)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".webm"])
+def test_a_track_of_sound_without_sound_is_none(suffix: str, run: Run, tmp_path: Path) -> None:
+    source = _make_silent(tmp_path / f"film{suffix}")
+    result = run(source, Probe(), Loudness(), Thumbnails(count=2), explicit=False)
+    assert result.summary["loudness"] == {"skipped": "the file has no audio stream"}
+    assert result.warnings == ("loudness was left out: the file has no audio stream",)
+    assert result.summary["thumbnails"]["count"] == 2
+    assert run(source, Thumbnails(count=2)).warnings == ()
+    with pytest.raises(ProcessingFailed) as caught:
+        run(source, Loudness())
+    assert caught.value.reason_code == "no_audio_stream"
+
+
+def _make_silent(path: Path) -> Path:
+    """A film that announces sound and brings none, as a recorder whose microphone is off makes it."""
+    options = {".mp4": {"movflags": "empty_moov+frag_keyframe"}, ".webm": {"live": "1"}}
+    codecs = ("libvpx", "libopus") if path.suffix == ".webm" else ("mpeg4", "aac")
+    with av.open(path, "w", format={".mkv": "matroska"}.get(path.suffix), options=options.get(path.suffix, {})) as film:
+        pictures = film.add_stream(codecs[0], rate=25)
+        pictures.width, pictures.height, pictures.pix_fmt = 160, 90, "yuv420p"
+        film.add_stream(codecs[1], rate=48_000, layout="stereo")
+        for index in range(50):
+            frame = av.VideoFrame.from_ndarray(np.full((90, 160), index * 4, np.uint8), format="gray")
+            film.mux(pictures.encode(frame.reformat(format="yuv420p")))
+        film.mux(pictures.encode(None))
+    return path
 
 
 def _make(path: Path, choice: Choice) -> Path:
