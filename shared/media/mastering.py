@@ -39,8 +39,5 @@ def content_light_level(frame: VideoFrame) -> dict[str, int] | None:
 
 
 def _said(frame: VideoFrame, kind: str, form: struct.Struct) -> bytes | None:
-    try:
-        data = attached(frame, kind)
-    except ValueError:  # of data that PyAV does not know nothing can be asked, nor of what lies beside it
-        return None
+    data = attached(frame, kind)
     return data[: form.size] if data is not None and len(data) >= form.size else None

@@ -45,13 +45,10 @@ def orientation(frame: VideoFrame) -> Orientation:
 
     The layout is libavutil/display.h's: nine 32-bit integers, row by row, applied to row vectors, y downwards.
     """
-    try:
-        matrix = attached(frame, "DISPLAYMATRIX")
-    except ValueError:  # PyAV 18 does not know every kind of side data that FFmpeg 8 puts on a JPEG with EXIF
-        return Orientation(rotation=-frame.rotation % 360)
-    if matrix is None or len(matrix) < _MATRIX.size:
+    data = attached(frame, "DISPLAYMATRIX")
+    if data is None or len(data) < _MATRIX.size:
         return Orientation()
-    a, b, _, c, d, *_ = _MATRIX.unpack_from(matrix)
+    a, b, _, c, d, *_ = _MATRIX.unpack_from(data)
     is_mirrored = a * d - b * c < 0
     angle = math.degrees(math.atan2(-b, -a) if is_mirrored else math.atan2(b, a))
     return Orientation(rotation=round(angle / 90) * 90 % 360, is_mirrored=is_mirrored)

@@ -127,10 +127,7 @@ def _peak(frame: VideoFrame) -> float:
 
 def _stated_peak(frame: VideoFrame) -> float:
     """MaxCLL, else the brightest the mastering screen could show; 0 when neither is said."""
-    try:
-        content, mastering = attached(frame, "CONTENT_LIGHT_LEVEL"), attached(frame, "MASTERING_DISPLAY_METADATA")
-    except ValueError:
-        return 0.0
+    content, mastering = attached(frame, "CONTENT_LIGHT_LEVEL"), attached(frame, "MASTERING_DISPLAY_METADATA")
     if content and (most := _CONTENT_LIGHT.unpack_from(content)[0]):
         return float(most)
     numerator, denominator = _MASTERING_PEAK.unpack_from(mastering) if mastering else (0, 0)
