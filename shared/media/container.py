@@ -41,6 +41,7 @@ _REMOTE_BUFFER_BYTES: Final = 64 * 1024
 #: Of one picture: 200 megapixels, the most that cameras take (16320x12240).
 MOST_PIXELS: Final = 16_384 * 12_288
 _MOST_STREAMS: Final = 1000
+_WEBP_ANIMATION: Final = 2
 #: Pixels, or channels, that a default stream is ahead by (map_auto_video, map_auto_audio in fftools/ffmpeg_mux_init.c).
 _DEFAULT_BONUS: Final = 5_000_000
 
@@ -88,8 +89,19 @@ def open_media(source: Source, hwaccel: HWAccel | None = None) -> Iterator[Input
         with container:
             if not any(stream.type in ("audio", "video") for stream in container.streams):
                 raise ProcessingFailed("the file holds no audio and no video", code="no_media")
+            if container.format.name == "webp_pipe" and _is_animated_webp(file):
+                raise ProcessingFailed("an animated WebP: there is no decoder for those here", code="undecodable")
             _require_usual_pictures(container)
             yield container
+
+
+def _is_animated_webp(file: io.BufferedIOBase) -> bool:
+    """By the flags of its first chunk (RFC 9649, section 2.7.1)."""
+    where = file.tell()
+    file.seek(0)
+    head = file.read(21)
+    file.seek(where)
+    return head[12:16] == b"VP8X" and bool(head[20] & _WEBP_ANIMATION)
 
 
 def _require_usual_pictures(container: InputContainer) -> None:

@@ -1,4 +1,4 @@
-"""A photograph is shown as its EXIF says: turned, mirrored or both, as every viewer does."""
+"""Pictures: a photograph is shown as its EXIF says, as every viewer does; one that moves is refused."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import ExifTags, Image, ImageOps
 
+from shared.errors import ProcessingFailed
 from shared.operations import Probe, Thumbnails
 from tests.media import picture
 from tests.unit.media.conftest import Run
@@ -25,3 +26,14 @@ def test_a_photograph_stands_upright(suffix: str, run: Run, tmp_path: Path, out:
             upright = ImageOps.exif_transpose(stored).convert("RGB")
             assert shown.size == upright.size
             assert np.abs(np.asarray(shown, int) - np.asarray(upright, int)).mean() < 8
+
+
+def test_an_animated_webp_is_refused_by_name(run: Run, tmp_path: Path) -> None:
+    first, *others = (Image.fromarray(picture((96, 64), share)) for share in (0.1, 0.5, 0.9))
+    first.save(tmp_path / "still.webp", exif=Image.Exif())
+    first.save(tmp_path / "moving.webp", save_all=True, append_images=others, duration=200)
+    assert run(tmp_path / "still.webp", Thumbnails()).warnings == ()
+    for operation in (Probe(), Thumbnails()):
+        with pytest.raises(ProcessingFailed, match="an animated WebP: there is no decoder for those here") as caught:
+            run(tmp_path / "moving.webp", operation)
+        assert caught.value.reason_code == "undecodable"
