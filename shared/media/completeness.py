@@ -82,6 +82,7 @@ def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length
             return Length(length)
         container = media.anywhere()
         tail = _read(container, _counted(container, declared), progress, start=max(length - _TAIL_SECONDS, 0.0))
+        # A track of which the tail holds nothing may be empty, or just shorter.
         is_heard_of = all(stream.index in tail.ends for stream in _timed(container))
         if is_heard_of and not _missing(declared, tail, slack=_SLACK_SECONDS / 4):
             return Length(max(length, tail.end))
