@@ -1,11 +1,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Generator
 
 import pytest
 
 from shared import settings
 from tests.fakes.services import FakeServices, fake_services
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test printed goes from one process of pytest to another as UTF-8, which a lone surrogate is not."""
+    report = yield
+    report.sections = [(title, said.encode(errors="backslashreplace").decode()) for title, said in report.sections]
+    return report
 
 
 @pytest.fixture(autouse=True)
