@@ -22,7 +22,7 @@ from tests.functions.serving import SHOP, change, event, serving, submitted
 
 #: What may be written where, and how names of tasks look.
 OBJECT: Final = re.compile(
-    r"(jobs|open|index|slots/gpu|alerts|dead-letters/\d{4}-\d\d-\d\d)/[A-Za-z0-9][A-Za-z0-9/_.-]*"
+    r"(jobs|open|index|slots/gpu|alerts|storms|dead-letters/\d{4}-\d\d-\d\d)/[A-Za-z0-9][A-Za-z0-9/_.-]*"
 )
 TASK: Final = re.compile(r"[0-9a-z-]{1,100}")
 #: Cloud Logging refuses an entry of 256 KiB; an attribute's value ends at 1024 bytes.
