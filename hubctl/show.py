@@ -11,6 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from hubctl import rows
 from hubctl.client import APPEAR_SECONDS, HubClient
 from hubctl.errors import HubBusy, HubError
 from hubctl.live import job_display
@@ -78,21 +79,8 @@ def busy(why: HubBusy, console: Console) -> None:
 
 
 def listing(page: JobPage, console: Console) -> None:
-    """One row for each job; tab-separated, without a head, where nobody looks at it."""
-    if not console.is_terminal:
-        for job in page.jobs:
-            console.file.write("\t".join(_row(job)) + "\n")  # Rich makes spaces of tabs
-        return
-    if not page.jobs:
-        console.print("no jobs")
-        return
-    table = Table(box=None, pad_edge=False)
-    for name in ("job", "state", "created", "queue", "source"):
-        table.add_column(name, no_wrap=name != "source", overflow="fold")
-    for job in page.jobs:
-        job_id, state, *more = _row(job)
-        table.add_row(job_id, Text(state, style=_COLOURS[job.state]), *map(Text, more))
-    console.print(table)
+    """One row for each job."""
+    rows.write(("job", "state", "created", "queue", "source"), list(map(_row, page.jobs)), console, none="no jobs")
 
 
 def error(wrong: HubError, console: Console) -> None:
@@ -102,12 +90,13 @@ def error(wrong: HubError, console: Console) -> None:
         console.print(Text.assemble("  ", (clean(fault.field), "bold"), f": {clean(fault.detail)}"), soft_wrap=True)
 
 
-def _row(job: JobView) -> tuple[str, ...]:
+def _row(job: JobView) -> list[Text]:
     state = job.state.value
     if job.progress and not job.state.is_terminal:
         state = f"{state} {job.progress.percent:.0f} %"
     destination = job.destination.value if job.destination else "-"
-    return job.job_id, state, moment(job.created_at), destination, clean(job.source)
+    facts = moment(job.created_at), destination, clean(job.source)
+    return [Text(job.job_id), Text(state, style=_COLOURS[job.state]), *map(Text, facts)]
 
 
 def _facts(job: JobView) -> Table:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from hubctl import rows
 from hubctl.words import clean, duration, moment
 from shared.api_letters import LetterPage, LetterView, RedriveReport
 from shared.job import PastAttempt
@@ -17,21 +18,9 @@ _COLUMNS: Final = ("letter", "state", "kept", "code", "type", "reason")
 
 
 def listing(page: LetterPage, console: Console) -> None:
-    """One row for each letter; tab-separated, without a head, where nobody looks at it."""
-    if not console.is_terminal:
-        for letter in page.letters:
-            console.file.write("\t".join(_row(letter)) + "\n")  # Rich makes spaces of tabs
-        return
-    if not page.letters:
-        console.print("no dead letters")
-        return
-    table = Table(box=None, pad_edge=False)
-    for name in _COLUMNS:
-        table.add_column(name, no_wrap=name != "reason", overflow="fold")
-    for letter in page.letters:
-        table.add_row(*map(Text, _row(letter)))
-    console.print(table)
-    if page.next_page_token:
+    """One row for each letter."""
+    rows.write(_COLUMNS, [list(map(Text, _row(letter))) for letter in page.letters], console, none="no dead letters")
+    if page.next_page_token and console.is_terminal:
         console.print("there are more: give --limit, or --since")
 
 
