@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final
 
@@ -164,18 +165,20 @@ def small(size: Size) -> Outcome:
 
 
 def soak(size: Size) -> Outcome:
-    """A steady rate for a while: memory and descriptors of whatever lives long must stay flat."""
+    """A steady rate for a while, by turns for the GPU Job, a pod and the CPU Job: all that lives long stays flat."""
 
     def profile(assets: Assets, kept: Ledger) -> Profile:
-        return Profile(model=assets.model, extra={"SOURCE_BUCKETS": SOURCES})
+        return Profile(model=assets.model, enable_gke_route=True, gke_max_runners=1, extra={"SOURCE_BUCKETS": SOURCES})
 
     with _stage(profile, every_seconds=5.0) as stage:
         tone = put(stage.cloud, tone_in(stage.folder))
         begun = time.monotonic()
         ends, due = begun + 60 * size.minutes, begun
+        turns = cycle([("transcribe", ""), ("transcribe", "gke"), ("transcribe", "gke"), ("waveform", "")])
         while due < ends:
             time.sleep(max(0.0, due - time.monotonic()))
-            ask(stage.cloud, stage.ledger, [tone], operations=["transcribe"])
+            operation, destination = next(turns)
+            ask(stage.cloud, stage.ledger, [tone], operations=[operation], destination=destination)
             due += 60 / size.rate
         steady = [moment for moment in stage.watch.moments if moment.at <= ends - stage.watch.begun]
         return Outcome([*stage.done("soak", begun), *steadiness(steady)], stage.watch.moments, {})

@@ -14,7 +14,9 @@ import psutil
 from bench.load.ledger import Ledger
 from local.cloud import LocalCloud
 
-_WORKER: Final = "workers.gpu"
+#: What the names of worker processes begin with: these come and go.
+WORKERS: Final = ("GPU execution", "pod")
+_PROGRAM: Final = "workers.gpu"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,9 @@ class Watch:
 
     def look(self) -> Moment:
         now, waiting = time.monotonic(), self.ledger.waiting
-        workers = list(_workers())
+        workers = dict(_workers())
         held = {name: _held(child.pid) for name, child in self.cloud.children.items() if child.poll() is None}
-        held |= {f"GPU worker {pid}": _held(pid) for pid in workers}
+        held |= {name: _held(pid) for name, pid in workers.items()}
         moment = Moment(
             at=now - self.begun,
             waiting=len(waiting),
@@ -85,12 +87,14 @@ def watching(cloud: LocalCloud, ledger: Ledger, *, every_seconds: float = 1.0) -
         thread.join()
 
 
-def _workers() -> Iterator[int]:
-    """This process's descendants that are GPU workers; what these start belongs to them."""
+def _workers() -> Iterator[tuple[str, int]]:
+    """This process's descendants that are GPU workers, by name; what these start belongs to them."""
+    execution, pod = WORKERS
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
-            if _WORKER in process.cmdline():
-                yield process.pid
+            words = process.cmdline()
+            if _PROGRAM in words:
+                yield f"{pod if 'serve' in words else execution} {process.pid}", process.pid
 
 
 def _held(pid: int) -> Held | None:
