@@ -10,7 +10,8 @@ URL ?=
 ROWS ?=
 ONLY ?=
 PARTS ?=
-MINUTES ?= 30
+# Of the soak (30), and of each fuzzed target (10).
+MINUTES ?=
 # More of what the load takes: --jobs, --files, --uploads, --rate
 SIZE ?=
 # Another index where pip is to look for torch: the package index has it with CUDA, in gigabytes. docs/images.md
@@ -75,7 +76,7 @@ bench-media: setup ## measure the media engine alone (ROWS="silence bytes" some 
 	@$(BIN)/python -m bench media $(addprefix --only ,$(ROWS))
 
 load: setup .cache/prometheus/.ready ## much at once, and a soak (PARTS="small gke" some of it, MINUTES=30 of the soak); report and plots
-	@OMP_WAIT_POLICY=passive $(BIN)/python -m bench.load $(PARTS) --minutes $(MINUTES) $(SIZE)
+	@OMP_WAIT_POLICY=passive $(BIN)/python -m bench.load $(PARTS) --minutes $(or $(MINUTES),30) $(SIZE)
 
 chaos: setup ## every fault put in on purpose, then 200 random schedules of them: which promises were kept
 	@OMP_WAIT_POLICY=passive $(BIN)/python -m tests.chaos
@@ -110,9 +111,8 @@ sbom: setup ## what functions and workers' images are made of, as CycloneDX, in 
 	    $(SBOM) --output-file $(SBOM_DIR)/$$worker-worker.cdx.json -; \
 	done
 
-MINUTES ?= 10
-fuzz: setup ## fuzz the classifier, then the parsers of what comes in, for MINUTES each (one process, lowest priority)
-	@for target in classifier parsers; do nice -n 19 $(BIN)/python -m tests.fuzz $$target --minutes $(MINUTES); done
+fuzz: setup ## fuzz the classifier, then the parsers of what comes in, for MINUTES=10 each (one process, lowest priority)
+	@for target in classifier parsers; do nice -n 19 $(BIN)/python -m tests.fuzz $$target --minutes $(or $(MINUTES),10); done
 
 AUDIT := .cache/audit/bin/pip-audit
 # deploy/ and the workers name the functions' list themselves, without its pins.

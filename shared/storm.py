@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -26,9 +27,11 @@ _log = logging.getLogger(__name__)
 
 #: Letters that come within so long of the last alert are told together.
 WINDOW: Final = timedelta(minutes=15)
+#: After so long without a letter a storm is over; after so long without a summary no sweep is at work.
+_LULL: Final = 2 * WINDOW
 _OBJECT: Final = "storms/dead-letters"
-#: Letters one summary reads, at most.
-_MOST: Final = 1000
+#: A letter bears the time at which it began to be kept: within so long after it, a listing has it.
+_ON_ITS_WAY: Final = timedelta(minutes=1)
 
 
 class Storm(BaseModel):
@@ -45,51 +48,60 @@ class Storm(BaseModel):
 
 
 def tell(letter_id: str, letter: KeptLetter, services: Services) -> None:
-    """Raise an alert for a letter that is kept, unless one is just out. Safe to repeat; raises RetryableError."""
-    stored = services.objects.read(services.settings.state_bucket, _OBJECT)
+    """Raise an alert for a letter that is kept, unless a storm is on. Safe to repeat; raises RetryableError."""
+    stored = _read(services)
     storm = _parsed(stored) if stored else None
-    if storm is None or (letter_id not in storm.told and letter.kept_at - storm.alerted_at >= WINDOW):
-        storm = _opened(letter_id, letter, storm, stored.generation if stored else 0, services)
+    if storm is None or (letter_id not in storm.told and _is_past(storm, letter)):
+        _open(letter_id, letter, storm, stored.generation if stored else 0, services)
+        # Another letter may have been quicker; or this one's write took effect, and its answer was lost.
+        stored = _read(services)
+        storm = _parsed(stored) if stored else None
     if storm is not None and letter_id in storm.told:
         services.topics.publish("alerts", _first_alert(letter_id, letter).model_dump_json().encode(), {})
 
 
 def summarise(services: Services) -> int:
     """Tell in one alert of the letters since the last one, if it is time; answers how many. Safe to repeat."""
-    stored = services.objects.read(services.settings.state_bucket, _OBJECT)
+    stored = _read(services)
     if stored is None:
         return 0
     storm, now = _parsed(stored), services.now()
     if storm.is_over or now - storm.alerted_at < WINDOW:
         return 0
-    letters = _waiting_since(storm, services)
+    until = now - _ON_ITS_WAY
+    waiting = _waiting(storm, services)
+    letters = [letter for letter in waiting if letter.kept_at < until]
     if letters:
         services.topics.publish("alerts", _summary(storm, letters).model_dump_json().encode(), {})
         _write(
-            storm.model_copy(update={"alerted_at": now, "told_until": now, "told": storm.told[-1:]}),
+            storm.model_copy(update={"alerted_at": now, "told_until": until, "told": storm.told[-1:]}),
             stored.generation,
             services,
         )
         _log.warning("dead letters told together", extra={"event": "letters.summed_up", "number": len(letters)})
-    elif now - storm.alerted_at >= 2 * WINDOW:
-        # Not before: a letter that was not told at once may still have been on its way.
-        _write(storm.model_copy(update={"is_over": True}), stored.generation, services)
+    elif not waiting and now - storm.alerted_at >= _LULL:
+        _write(storm.model_copy(update={"is_over": True, "told_until": until}), stored.generation, services)
     return len(letters)
 
 
-def _opened(
-    letter_id: str, letter: KeptLetter, before: Storm | None, generation: int, services: Services
-) -> Storm | None:
-    """A storm that begins with this letter; None when another letter was quicker, and is told instead."""
+def _is_past(storm: Storm, letter: KeptLetter) -> bool:
+    """Whether nothing sums up this letter soon: the storm is over, or no sweep has come for long."""
+    return storm.is_over or letter.kept_at - storm.alerted_at >= _LULL
+
+
+def _open(letter_id: str, letter: KeptLetter, before: Storm | None, generation: int, services: Services) -> None:
+    """Begin a storm with this letter, unless another is quicker. What nobody has summed up yet is told with it."""
     at = letter.kept_at
-    # What nobody has summed up yet is told with what follows.
-    told_until, told = (before.told_until, before.told) if before and not before.is_over else (at, ())
-    storm = Storm(opened_at=at, told=(*told, letter_id), alerted_at=at, told_until=told_until)
-    return storm if _write(storm, generation, services) else None
+    told = before.told if before and not before.is_over else ()
+    told_until = before.told_until if before else at
+    _write(Storm(opened_at=at, told=(*told, letter_id), alerted_at=at, told_until=told_until), generation, services)
 
 
-def _waiting_since(storm: Storm, services: Services) -> list[KeptLetter]:
-    """Letters that are not told of yet, but for those about which there is nothing to do."""
+def _waiting(storm: Storm, services: Services) -> list[KeptLetter]:
+    """Letters that are not told of yet, but for those about which there is nothing to do.
+
+    All letters of these days are read, however many: their names are not in the order in which they came.
+    """
 
     def waiting(letter_id: str) -> KeptLetter | None:
         letter = services.letters.get(letter_id)
@@ -98,20 +110,20 @@ def _waiting_since(storm: Storm, services: Services) -> list[KeptLetter]:
         seen = services.store.get(letter.job_id) if letter.job_id else None
         return letter if state_of(letter, seen.job if seen else None) is LetterState.WAITING else None
 
-    ids = services.letters.ids(start=day_of(storm.told_until), limit=_MOST)
+    ids = services.letters.ids(start=day_of(storm.told_until))
     found = services.side_by_side.map(waiting, [each for each in ids if each not in storm.told])
     return [letter for letter in found if letter]
 
 
-def _write(storm: Storm, generation: int, services: Services) -> bool:
+def _read(services: Services) -> StoredObject | None:
+    return services.objects.read(services.settings.state_bucket, _OBJECT)
+
+
+def _write(storm: Storm, generation: int, services: Services) -> None:
+    """Unless another has written it meanwhile, or within this second."""
     data = storm.model_dump_json().encode()
-    try:
-        return (
-            services.objects.write(services.settings.state_bucket, _OBJECT, data, if_generation=generation) is not None
-        )
-    except RateLimited:
-        # Another wrote it within this second.
-        return False
+    with suppress(RateLimited):
+        services.objects.write(services.settings.state_bucket, _OBJECT, data, if_generation=generation)
 
 
 def _parsed(stored: StoredObject) -> Storm:

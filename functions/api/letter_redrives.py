@@ -54,8 +54,12 @@ def redrive_all(request: flask.Request, everything: Services, key: ApiKey) -> fl
         looked_at += len(chunk)
         found = list(everything.side_by_side.map(lambda name: _look(name, asked, everything), chunk))
         seen = [(name, each) for name, each in zip(chunk, found, strict=True) if each and may_see(key, each.job)]
-        # A letter that came again on another day is a second one.
-        wanted = list({each.job.job_id: (name, each.job) for name, each in seen if _fits(asked, each)}.values())
+        # A letter that came again on another day is a second one; a page that ends goes on from the first.
+        firsts: dict[str, tuple[str, Job]] = {}
+        for name, each in seen:
+            if _fits(asked, each):
+                firsts.setdefault(each.job.job_id, (name, each.job))
+        wanted = list(firsts.values())
         room = asked.limit - len(redriven) - len(left)
         for done in everything.side_by_side.map(lambda each: _redriven(each[1], asked, everything), wanted[:room]):
             if isinstance(done, Redriven):

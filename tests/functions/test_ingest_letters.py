@@ -180,6 +180,23 @@ def test_redriving_many_starts_what_matches_and_no_more_than_was_asked(
     assert [letter["file_type"] for letter in listed(api, "?state=waiting")] == ["mp3"]
 
 
+def test_pages_of_redrives_leave_out_nobody_where_a_letter_came_again_on_another_day(
+    api: FlaskClient, everything: FakeServices
+) -> None:
+    ids = sorted(lost(everything, str(number)) for number in range(4))
+    everything.clock.advance(86_400)
+    again = everything.letters.get(ids[1])
+    assert again is not None
+    everything.letters.keep(f"{everything.now().date()}/{again.job_id}", again)
+    redriven: list[str] = []
+    token: str | None = ids[0]
+    while token is not None:
+        told = redrive(api, limit=1, page_token=token)
+        redriven += [each["job_id"] for each in told["redriven"]]
+        token = told["next_page_token"]
+    assert redriven == [job_of(letter_id) for letter_id in ids]
+
+
 def test_a_dry_run_says_what_would_be_done_and_does_nothing(api: FlaskClient, everything: FakeServices) -> None:
     letter_id = lost(everything)
     told = redrive(api, dry_run=True)
