@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,15 +17,13 @@ import yaml
 
 from local.functions import ROOT
 from local.ports import LOOPBACK
-from local.processes import Child, Processes, StartFailed, http_ready, wait_ready
+from local.processes import Child, Processes, http_ready, wait_ready
 from local.prometheus_tools import PrometheusTools
 from monitoring import rules
 
 _SCRAPE_S: Final = 5.0
 #: A rule group's own interval, which `speed` divides, too.
 _SLOWEST_SCRAPE_S: Final = 60.0
-#: They answer within a second or two.
-_PATIENCE_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +52,8 @@ def start(
         (folder / file.name).write_text(text)
     prometheus_config = _written(folder / "prometheus.yml", _prometheus(ports, speed))
     alertmanager_config = _written(folder / "alertmanager.yml", _alertmanager(relay_url, alert_token))
-    programs = {
-        "alertmanager": partial(
-            processes.start,
+    children = {
+        "alertmanager": processes.start(
             [
                 tools.alertmanager,
                 f"--config.file={alertmanager_config}",
@@ -72,8 +68,7 @@ def start(
             name="alertmanager",
             cwd=tools.alertmanager.parent,
         ),
-        "prometheus": partial(
-            processes.start,
+        "prometheus": processes.start(
             [
                 tools.prometheus,
                 f"--config.file={prometheus_config}",
@@ -86,17 +81,8 @@ def start(
             name="prometheus",
         ),
     }
-    listening = {"alertmanager": ports.alertmanager, "prometheus": ports.prometheus}
-    children = {name: begin() for name, begin in programs.items()}
-    for name, begin in programs.items():
-        ready = http_ready(f"http://{LOOPBACK}:{listening[name]}/-/ready")
-        try:
-            wait_ready(children[name], ready, within_s=_PATIENCE_S)
-        except StartFailed:
-            # On a busy virtual machine they sometimes spin from their first moment on; a second start does not.
-            children[name].kill()
-            children[name] = begin()
-            wait_ready(children[name], ready, within_s=2 * _PATIENCE_S)
+    for name, port in (("alertmanager", ports.alertmanager), ("prometheus", ports.prometheus)):
+        wait_ready(children[name], http_ready(f"http://{LOOPBACK}:{port}/-/ready"), within_s=30)
     return children
 
 

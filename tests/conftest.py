@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -25,6 +25,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.endswith("_EMULATOR_HOST") or name == "LOG_LEVEL"]:
         monkeypatch.delenv(name)
     settings.from_environment.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def ordinary_process() -> Iterator[None]:
+    """No test leaves its process real-time: what that starts would take the whole machine (tests/films.py)."""
+    yield
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ half to three quarters of the film's length.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
@@ -69,7 +71,7 @@ class Film:
 
 def make_film(path: Path, film: Film) -> Path:
     """Write it; `path` ends with the film's suffix. One of no seconds is nothing but headers."""
-    with av.open(path, "w", format=FORMATS.get(film.suffix), options=film.muxer) as container:
+    with ordinary_priority(), av.open(path, "w", format=FORMATS.get(film.suffix), options=film.muxer) as container:
         pictures = _pictures(container, film) if film.codec else iter(())
         sound = _sound(container, film) if film.audio else iter(())
         if not film.seconds:
@@ -80,6 +82,18 @@ def make_film(path: Path, film: Film) -> Path:
     if film.after:
         path.write_bytes(film.after(path.read_bytes()))
     return path
+
+
+@contextmanager
+def ordinary_priority() -> Iterator[None]:
+    """SVT-AV1 makes who opens it a real-time process where it may, as for root (EbEncHandle.c, switch_to_real_time).
+
+    All that such a process starts is one, too: servers that spin for a moment then starve the machine for minutes.
+    """
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _interleaved(*streams: Iterator[Packet]) -> Iterator[Packet]:
