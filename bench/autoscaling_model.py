@@ -1,7 +1,8 @@
 """A model of Pub/Sub's metric, KEDA, GKE Autopilot and the gpu-runner pods: pure, and reproducible by its seed.
 
 Modelled: the metric's sampling and its delay; KEDA's polling and cooldown; the HPA; nodes that must be made and images
-that must be pulled; pods that work on one file at a time, and those that scale-down picks while they are busy.
+that must be pulled; pods that work on one file at a time (two side by side share the GPU, and are done no later), and
+those that scale-down picks while they are busy.
 Left out, since it only helps: a node that is still there from the last pod.
 """
 

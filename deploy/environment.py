@@ -10,7 +10,7 @@ from deploy.situation import Situation, gpu_file_types
 from deploy.target import Target
 from shared.lanes import Priority
 
-#: The part of a worker's memory that one source may take: /tmp is memory on Cloud Run, and the model, the artifacts
+#: The part of a worker's memory that sources may take: /tmp is memory on Cloud Run, and the model, the artifacts
 #: and the program want theirs.
 _SOURCE_SHARE: Final = 0.5
 _BYTES: Final = {"Mi": 2**20, "Gi": 2**30}
@@ -41,6 +41,7 @@ def settings(target: Target, situation: Situation) -> dict[str, str]:
         "ENABLE_GKE_ROUTE": str(situation.gke_route).lower(),
         "ACK_DEADLINE_SECONDS": str(resources.subscriptions[work[Priority.NORMAL]].ack_deadline),
         "MAX_SOURCE_BYTES": str(max_source_bytes(target)),
+        "WORKER_CONCURRENCY": str(resources.jobs["gpu"].files_at_once),
         "PROMQL_URL": f"https://monitoring.googleapis.com/v1/projects/{target.project}/location/global/prometheus",
         "INVOKER_ACCOUNTS": target.account(target.invoker),
         "TASKS_ACCOUNT": target.account(target.invoker),
@@ -75,7 +76,7 @@ def of_pod(target: Target, situation: Situation) -> dict[str, str]:
 
 
 def max_source_bytes(target: Target) -> int:
-    smallest = min(_bytes(job.memory) for job in target.resources.jobs.values())
+    smallest = min(_bytes(job.memory) / job.files_at_once for job in target.resources.jobs.values())
     return int(smallest * _SOURCE_SHARE)
 
 

@@ -83,6 +83,8 @@ class RunJob(_Declared):
     memory: str
     #: The accelerator's type, one of them; None for none.
     gpu: str | None = None
+    #: Files one execution works on side by side.
+    files_at_once: int = 1
     task_timeout: int
     max_retries: Annotated[int, Field(ge=0, le=10)]
 

@@ -72,8 +72,17 @@ def test_tokens_are_made_out_to_the_functions_that_check_them() -> None:
     assert all(re.fullmatch(r"https://[a-z-]+-\d+\.asia-northeast1\.run\.app", url) for url in audiences)
 
 
-def test_a_source_fits_into_memory_beside_the_model() -> None:
+def test_the_sources_of_all_files_at_once_fit_into_memory_beside_the_model() -> None:
     assert max_source_bytes(target()) == 8 * 2**30
+    gpu = declared().jobs["gpu"]
+    given = parse(of_job(target(), NOW, "gpu"))
+    assert given.worker_concurrency == gpu.files_at_once > 1
+    assert (
+        given.max_source_bytes * given.worker_concurrency
+        <= 32 * 2**30 / 2
+        == int(gpu.memory.removesuffix("Gi")) * 2**30 / 2
+    )
+    assert parse({**of_pod(target(), NOW), **SECRETS}).worker_concurrency == gpu.files_at_once
 
 
 def test_a_changed_setting_reaches_everybody() -> None:

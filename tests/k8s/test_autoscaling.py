@@ -15,7 +15,6 @@ from bench.autoscaling import FILES, LIMIT_SECONDS, SLOW, runs, work
 from bench.autoscaling_drawing import Curve, draw
 from bench.autoscaling_model import Platform, Run, simulate
 from bench.autoscaling_policy import Hpa, Policy
-from shared.settings import Settings
 from tests.k8s.rendering import one, pod, rendered
 
 POLICY = Policy.deployed()
@@ -46,9 +45,6 @@ class TestPromise:
     def test_slower_nodes_make_it_later(self) -> None:
         median = len(SEEDS) // 2
         assert runs(POLICY, SLOW, seeds=SEEDS)[median].finish > runs(POLICY, seeds=SEEDS)[median].finish + 60
-
-    def test_model_works_on_as_many_files_at_once_as_a_pod_does(self) -> None:
-        assert Settings.model_fields["worker_concurrency"].default == 1
 
     def test_lengths_differ_and_their_sum_does_not(self) -> None:
         one_way, other_way = work(1), work(2)

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from deploy.environment import max_source_bytes
 from deploy.manifests import SERVICE_ACCOUNT, SETTINGS, Environment
 from shared.backlog import query
 from shared.resources import declared
 from shared.settings import Settings
+from tests.deploy.projects import target
 from tests.k8s.rendering import ENVIRONMENTS, Document, container, one, pod, rendered
 
 RESOURCES = declared()
@@ -75,11 +77,12 @@ def test_busy_cpus_are_the_second_trigger() -> None:
     assert (trigger["metricType"], trigger["metadata"]) == ("Utilization", {"value": "70"})
 
 
-def test_the_largest_source_fits_the_scratch_volume_and_that_the_pods_disk() -> None:
+def test_the_largest_sources_fit_the_scratch_volume_and_that_the_pods_disk() -> None:
     (volume,) = pod(rendered())["volumes"]
     scratch = gibibytes(volume["emptyDir"]["sizeLimit"])
     disk = gibibytes(container(rendered())["resources"]["limits"]["ephemeral-storage"])
-    assert DEFAULTS["max_source_bytes"] / 2**30 * 1.25 <= scratch < disk
+    files = RESOURCES.jobs["gpu"].files_at_once
+    assert files * max_source_bytes(target()) / 2**30 * 1.25 <= scratch < disk
 
 
 def test_heartbeat_and_home_lie_where_the_pod_may_write() -> None:

@@ -61,7 +61,7 @@ SPOILS: list[tuple[str, Spoil]] = [
     ("nothing_of_the_node_is_shared", lambda d: pod(d)["volumes"][0].update(emptyDir={})),
     ("nothing_of_the_node_is_shared", lambda d: container(d).update(ports=[{"containerPort": 80}])),
     ("resources_are_limited_to_what_is_asked_for", lambda d: container(d)["resources"]["limits"].pop("memory")),
-    ("resources_are_limited_to_what_is_asked_for", lambda d: container(d)["resources"]["limits"].update(cpu="8")),
+    ("resources_are_limited_to_what_is_asked_for", lambda d: container(d)["resources"]["limits"].update(cpu="16")),
     ("hung_pod_is_noticed_and_soon_replaced", lambda d: container(d).pop("livenessProbe")),
     ("hung_pod_is_noticed_and_soon_replaced", lambda d: container(d).pop("startupProbe")),
     (

@@ -177,11 +177,11 @@ class TestEstimate:
     @pytest.mark.parametrize(
         ("spent", "machine", "amount", "route", "other"),
         [
-            ({Machine.GPU_JOB: 3600.0}, Machine.GPU_JOB, 1.04652, "gke", 0.791432),
-            ({Machine.GKE_POD: 3600.0}, Machine.GKE_POD, 0.791432, "cloud-run", 1.04652),
-            ({Machine.CPU_JOB: 3600.0}, Machine.CPU_JOB, 0.3744, "cloud-run", 1.04652),
-            ({Machine.GPU_JOB: 900.0, Machine.GKE_POD: 2700.0}, Machine.GKE_POD, 0.855204, "mixed", 0.982748),
-            ({Machine.CPU_JOB: 900.0, Machine.GKE_POD: 2700.0}, Machine.GKE_POD, 0.687174, "cloud-run", 1.04652),
+            ({Machine.GPU_JOB: 3600.0}, Machine.GPU_JOB, 1.42092, "gke", 0.955824),
+            ({Machine.GKE_POD: 3600.0}, Machine.GKE_POD, 0.955824, "cloud-run", 1.42092),
+            ({Machine.CPU_JOB: 3600.0}, Machine.CPU_JOB, 0.3744, "cloud-run", 1.42092),
+            ({Machine.GPU_JOB: 900.0, Machine.GKE_POD: 2700.0}, Machine.GKE_POD, 1.072098, "mixed", 1.304646),
+            ({Machine.CPU_JOB: 900.0, Machine.GKE_POD: 2700.0}, Machine.GKE_POD, 0.810468, "cloud-run", 1.42092),
         ],
     )
     def test_seconds_times_rates_beside_the_other_route(

@@ -79,7 +79,7 @@ def test_each_machine_is_priced_in_its_own_region() -> None:
 
 
 def test_an_hour_of_each_machine_costs_what_it_is_known_to() -> None:
-    """4 vCPU and 16 GiB, with an L4 or without: the sums one makes by hand from the price pages."""
+    """8 vCPU and 32 GiB with an L4, or half of it without: the sums one makes by hand from the price pages."""
     rates = tariff("us-central1", "us-central1").rates
     hours = {machine: round(each.usd_per_second * 3600, 4) for machine, each in rates.items()}
-    assert hours == {Machine.GPU_JOB: 1.0465, Machine.CPU_JOB: 0.3744, Machine.GKE_POD: 0.7914}
+    assert hours == {Machine.GPU_JOB: 1.4209, Machine.CPU_JOB: 0.3744, Machine.GKE_POD: 0.9558}
