@@ -15,8 +15,6 @@ from playwright.sync_api import Browser, Page, sync_playwright
 #: Nothing that asks anybody for anything on its own.
 ARGUMENTS = [
     "--no-sandbox",
-    # A zygote that hangs while it forks takes its whole machine with it.
-    "--no-zygote",
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
