@@ -12,7 +12,7 @@ from enum import StrEnum
 from functools import partial
 from typing import Final, Self
 
-from shared.errors import JobError
+from shared.errors import JobError, TooLong
 from shared.job import Job, Progress, State
 from shared.machines import Place
 from shared.services import Services
@@ -78,7 +78,8 @@ class Beat:
     Every beat extends the message's ack deadline (`extend`) and renews the lease, merging what progress there
     is; progress alone is written at most every PROGRESS_SECONDS. `report` is for the working thread: it raises
     LeaseLost, Stopping or TooLong as soon as that is known, and so ends the work. When the worker is told to stop
-    and the working thread reports nothing, deep in a model, the beat itself hands the job back.
+    and the working thread reports nothing, deep in a model, the beat itself hands the job back; when its time is up,
+    `end_deaf` is told why, and puts the job down.
     """
 
     def __init__(
@@ -89,10 +90,12 @@ class Beat:
         extend: Callable[[], None],
         limit: TimeLimit = NO_LIMIT,
         stop: threading.Event | None = None,
+        end_deaf: Callable[[Stopping | TooLong], object] = lambda why: None,
     ) -> None:
         self._job = job
         self._services = services
         self._extend = extend
+        self._end_deaf = end_deaf
         self._limit = limit
         self._stop = stop or threading.Event()
         self._done = threading.Event()
@@ -168,6 +171,10 @@ class Beat:
         written_at = extended_at = time.monotonic()
         while not self._done.wait(settings.progress_seconds) and not self._is_lost.is_set():
             now = time.monotonic()
+            # First whether its time is up: the platform's SIGTERM, which comes then, is no reason to try again.
+            if why := self._overtime():
+                self._tried(partial(self._put_down, why))
+                continue
             if self._must_stop():
                 self._tried(self._hand_back)
                 continue
@@ -194,6 +201,18 @@ class Beat:
         seen = self._services.store.update(self._job.job_id, change, touch=True)
         if seen is None or not is_owners(seen.job, self._job):
             self._is_lost.set()
+
+    def _overtime(self) -> Stopping | TooLong | None:
+        try:
+            self._limit.check_now(is_deaf=True)
+        except (Stopping, TooLong) as why:
+            return why
+        return None
+
+    def _put_down(self, why: Stopping | TooLong) -> None:
+        self._end_deaf(why)
+        self._is_handed_back.set()
+        self._is_lost.set()
 
     def _hand_back(self) -> None:
         def change(seen: Snapshot) -> Job | None:

@@ -16,6 +16,8 @@ _MARGIN: Final = 0.9
 _FRESH_SECONDS: Final = 60.0
 #: Before the platform's own end: enough to record why.
 _LAST_SECONDS: Final = 15.0
+#: So long after that end work may go without hearing of it; then it is ended over its head.
+_DEAF_SECONDS: Final = 10.0
 #: A measured factor is taken with a reserve, and only from recordings long enough to tell, in seconds.
 _RESERVE, _TELLING_SECONDS = 1.25, 30.0
 
@@ -58,9 +60,10 @@ class TimeLimit:
         if not fits_now:
             raise OutOfTime(f"the work needs about {seconds:.0f} s, more than this process has left")
 
-    def check_now(self) -> None:
-        """The same for work that is under way and was thought to be shorter."""
-        if self.ends_at is None or time.monotonic() < self.ends_at - _LAST_SECONDS:
+    def check_now(self, *, is_deaf: bool = False) -> None:
+        """The same for work that is under way and was thought to be shorter; somewhat later for what `is_deaf`."""
+        patience = _DEAF_SECONDS if is_deaf else 0.0
+        if self.ends_at is None or time.monotonic() < self.ends_at - _LAST_SECONDS + patience:
             return
         if self.is_fresh:
             raise TooLong(f"the work did not end within the {self.whole_seconds:.0f} s that an attempt has")

@@ -124,17 +124,22 @@ def _leased(job: Job, worker: Worker, extend: Callable[[], None]) -> Verdict:
     services = worker.services
     limit = TimeLimit.of(worker.started_at, worker.ends_at, services.settings.task_timeout_seconds)
     with tempfile.TemporaryDirectory(prefix=f"{job.job_id}-") as folder:
-        beat = Beat(job, services, extend=extend, limit=limit, stop=worker.stop)
+        beat = Beat(
+            job,
+            services,
+            extend=extend,
+            limit=limit,
+            stop=worker.stop,
+            end_deaf=lambda why: _out_of_time(job, why, worker),
+        )
         try:
             with beat:
                 outcome, warnings = _process(job, worker, beat, limit, Path(folder))
             return _end(job, services, lambda mine: mine.succeeded(outcome, warnings, services.now()))
+        except (OutOfTime, TooLong) as why:
+            return _out_of_time(job, why, worker)
         except (LeaseLost, Stopping) as signal:
-            if isinstance(signal, OutOfTime):
-                worker.closing.set()
             return _let_go(job, signal, services)
-        except TooLong as error:
-            return _too_long(job, error, services)
         except PermanentError as error:
             failure = Failure(code=error.reason_code, message=error.message)
             return _end(job, services, lambda mine: mine.failed(failure, services.now()))
@@ -232,6 +237,14 @@ def _retry(job: Job, failure: Failure, services: Services) -> Verdict:
         give_up(seen.job, seen.job.exhausted(), services)
         return Verdict.OVER
     return Verdict.AGAIN
+
+
+def _out_of_time(job: Job, why: Stopping | TooLong, worker: Worker) -> Verdict:
+    """Hand back what a fresh process has time for; what none has is put right at once."""
+    if isinstance(why, TooLong):
+        return _too_long(job, why, worker.services)
+    worker.closing.set()
+    return _let_go(job, why, worker.services)
 
 
 def _let_go(job: Job, signal: JobError, services: Services) -> Verdict:

@@ -210,6 +210,24 @@ class TestTime:
         assert (after_it.failure.code if after_it.failure else None) == code
         assert after_it.attempts_counted == (0 if state is State.QUEUED else 1)
 
+    def test_work_that_hears_nothing_has_no_more_time_than_any_other(
+        self, beating: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Deep in a model it reports nothing: handed back when the platform ends it, it would come again for ever."""
+        monkeypatch.setattr("shared.time_limit._DEAF_SECONDS", 0.1, raising=False)
+        job, blocked = submitted(beating, request(beating.services, webhook_url=WEBHOOK)), Blocked(is_deaf=True)
+        beating.processor.steps = [blocked]
+        with ThreadPoolExecutor(1) as pool:
+            # Two seconds, and those that are kept to record why.
+            working = pool.submit(attempt, job.job_id, 1, beating.worker(ends_at=time.monotonic() + 17))
+            failed = eventually(lambda: (seen := beating.job(job.job_id)).state.is_terminal and seen, within_s=20)
+            assert (failed.state, failed.failure and failed.failure.code) == (State.FAILED, "too_long")
+            eventually(lambda: webhooks(beating.services), within_s=5)
+            blocked.may_end.set()
+            assert working.result(10) is Verdict.OVER
+        assert beating.job(job.job_id) == failed
+        assert webhooks(beating.services) == [f"{job.job_id}-1-1"]
+
     @pytest.fixture
     def with_gke(self) -> World:
         return World(fake_services(**NO_BEATS, enable_gke_route=True), FakeProcessor(seconds=1e6))
