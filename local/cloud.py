@@ -67,6 +67,8 @@ class LocalCloud:
     processes: Processes
     children: dict[str, Child]
     logs: Path
+    #: Where the GKE route is open.
+    autoscaler: Autoscaler | None = None
 
     @property
     def url(self) -> str:
@@ -128,9 +130,8 @@ def _start(profile: Profile, folder: Path, stack: ExitStack) -> LocalCloud:
         _serve_metrics(endpoints, services, stack)
     sweep = resources.scheduler["sweep"]
     stack.enter_context(Scheduler(f"{endpoints.function(sweep.calls)}{sweep.path}", every=profile.sweep_every))
-    if profile.enable_gke_route:
-        _start_gke(profile, processes, services, env, logs, stack)
-    return LocalCloud(profile, endpoints, env, services, jobs, tasks, processes, children, logs)
+    autoscaler = _start_gke(profile, processes, services, env, logs, stack) if profile.enable_gke_route else None
+    return LocalCloud(profile, endpoints, env, services, jobs, tasks, processes, children, logs, autoscaler)
 
 
 def _endpoints(ports: Ports, resources: Resources, fronts: Mapping[str, int]) -> Endpoints:
@@ -231,7 +232,7 @@ def _start_monitoring(
 
 def _start_gke(
     profile: Profile, processes: Processes, services: Services, env: dict[str, str], logs: Path, stack: ExitStack
-) -> None:
+) -> Autoscaler:
     pods = count(1)
 
     def start_pod() -> Child:
@@ -243,4 +244,4 @@ def _start_gke(
 
     scale = Scale(target=profile.gke_target, maximum=profile.gke_max_runners, grace_s=10, cooldown_s=profile.idle)
     backlog = partial(metrics.backlog, services.store, Destination.GKE)
-    stack.enter_context(Autoscaler(scale, backlog=backlog, start_pod=start_pod))
+    return stack.enter_context(Autoscaler(scale, backlog=backlog, start_pod=start_pod))

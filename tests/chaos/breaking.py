@@ -32,18 +32,24 @@ class Refused(Exception):
 
 
 class Passage(Generic[Answer]):
-    """Where calls pass, and break; `rival` writes the same object, `hurt` spoils an answer."""
+    """Where calls pass, and break.
+
+    `rival` writes the same object, and says whether it was quicker; `hurt` spoils an answer, None when there is
+    nothing to spoil; `on_lost` hears of calls that took effect and whose answers the caller never saw.
+    """
 
     def __init__(
         self,
         plan: Plan,
         *,
-        hurt: Callable[[Answer, Way], Answer] | None = None,
-        rival: Callable[[Call], None] | None = None,
+        hurt: Callable[[Answer, Way], Answer | None] | None = None,
+        rival: Callable[[Call], bool] | None = None,
+        on_lost: Callable[[Call], None] | None = None,
     ) -> None:
         self._plan = plan
         self._hurt = hurt
         self._rival = rival
+        self._on_lost = on_lost
 
     def through(self, call: Call, send: Callable[[], Answer]) -> Answer:
         """The answer of `send`, unless a fault strikes. Raises Lost, Refused."""
@@ -52,62 +58,97 @@ class Passage(Generic[Answer]):
             return send()
         match fault.way:
             case Way.CUT:
+                self._plan.strike(fault, call)
                 raise Lost
             case Way.REFUSE_429 | Way.REFUSE_503:
+                self._plan.strike(fault, call)
                 raise Refused(int(fault.way))
             case Way.KILL_BEFORE:
-                kill_caller(call)
-                raise Lost
+                if self._kill(call, fault):
+                    raise Lost
             case Way.DELAY:
                 time.sleep(fault.seconds)
-            case Way.RIVAL if self._rival:
-                self._rival(call)
+                self._plan.strike(fault, call)
+            case Way.RIVAL:
+                if self._rival and self._rival(call):
+                    self._plan.strike(fault, call)
+                else:
+                    self._plan.miss(fault)
             case Way.TWICE:
-                threading.Thread(target=_quietly, args=(send,)).start()
+                self._copy(call, fault, send, after_s=0.0)
         return self._after(call, fault, send)
 
     def _after(self, call: Call, fault: Fault, send: Callable[[], Answer]) -> Answer:
         answer = send()
         match fault.way:
             case Way.LOSE_ANSWER:
+                if self._on_lost:
+                    self._on_lost(call)
+                self._plan.strike(fault, call)
                 raise Lost
             case Way.KILL_AFTER:
-                kill_caller(call)
-                raise Lost
+                if self._kill(call, fault):
+                    raise Lost
             case Way.PAUSE:
-                self._pause_caller(call, fault.seconds)
+                self._pause_caller(call, fault)
             case Way.AGAIN_LATER:
-                threading.Timer(fault.seconds, _quietly, args=(send,)).start()
-            case Way.SHORT_READ | Way.CORRUPT if self._hurt:
-                return self._hurt(answer, fault.way)
+                self._copy(call, fault, send, after_s=fault.seconds)
+            case Way.SHORT_READ | Way.CORRUPT:
+                hurt = self._hurt(answer, fault.way) if self._hurt else None
+                if hurt is not None:
+                    self._plan.strike(fault, call)
+                    return hurt
+                self._plan.miss(fault)
         return answer
 
-    def _pause_caller(self, call: Call, seconds: float) -> None:
+    def _copy(self, call: Call, fault: Fault, send: Callable[[], Answer], *, after_s: float) -> None:
+        """Send it once more, of which the caller sees nothing; it has struck when it has arrived."""
+
+        def again() -> None:
+            try:
+                send()
+            except Exception:  # a copy that fails is nobody's
+                self._plan.miss(fault)
+            else:
+                self._plan.note_copy(call)
+                self._plan.strike(fault, call)
+            finally:
+                self._plan.expect(-1)
+
+        self._plan.expect(1)
+        threading.Timer(after_s, again).start()
+
+    def _kill(self, call: Call, fault: Fault) -> bool:
+        """SIGKILL to the caller; False when there is none, which went, or was killed, before."""
+        pid = _pid_at(call.peer)
+        try:
+            if pid is not None:
+                os.kill(pid, signal.SIGKILL)
+                self._plan.strike(fault, call)
+                return True
+        except ProcessLookupError:
+            pass
+        self._plan.miss(fault)
+        return False
+
+    def _pause_caller(self, call: Call, fault: Fault) -> None:
         """Stop the caller, and let it go on later, as a machine does that was frozen."""
         pid = _pid_at(call.peer)
-        if pid is None:
-            return
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
-            self._plan.sleeping(1)
-            threading.Timer(seconds, self._wake, args=(pid,)).start()
+        try:
+            if pid is not None:
+                os.kill(pid, signal.SIGSTOP)
+                self._plan.expect(1)
+                self._plan.strike(fault, call)
+                threading.Timer(fault.seconds, self._wake, args=(pid,)).start()
+                return
+        except ProcessLookupError:
+            pass
+        self._plan.miss(fault)
 
     def _wake(self, pid: int) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
-        self._plan.sleeping(-1)
-
-
-def kill_caller(call: Call) -> None:
-    pid = _pid_at(call.peer)
-    if pid is not None:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def _quietly(send: Callable[[], object]) -> None:
-    with suppress(Exception):  # a copy that fails is nobody's
-        send()
+        self._plan.expect(-1)
 
 
 def _pid_at(port: int) -> int | None:

@@ -42,6 +42,32 @@ FAULTS: Final = {
     31: "Pub/Sub, storage, Tasks and Jobs killed and started again amid ten uploads",
 }
 
+#: Faults that are several: each part of them has a scenario of its own, which says so.
+PARTS: Final = {
+    5: (
+        "zero bytes",
+        "wrong extension",
+        "truncated file",
+        "missing moov",
+        "audio without video",
+        "video without audio",
+        "zero duration",
+        "variable frame rate with very many frames",
+        "larger than the disk",
+    ),
+    8: ("after the record", "before the record"),
+    17: ("SIGTERM", "SIGKILL", "SIGTERM to a pod"),
+    18: ("CPU worker", "GPU worker", "pod"),
+    22: ("by the estimate", "reports", "hears nothing", "hangs", "a later job"),
+    23: ("429 and 503", "a source", "a record", "a race"),
+    24: ("in the engine", "during the fetch", "while artifacts are written"),
+    26: ("worker", "pod"),
+    27: ("decoder", "worker"),
+    28: ("500, 3xx, 410, bad certificate", "hangs"),
+    29: ("n8n, Slack, both", "an alert storm", "the relay dies"),
+    31: ("Pub/Sub", "storage", "Tasks", "Jobs", "functions"),
+}
+
 
 @dataclass(frozen=True)
 class Scenario:
@@ -54,18 +80,25 @@ class Scenario:
     is_cheap: bool
     #: Played where the GKE route is open.
     has_gke: bool = False
+    #: Of its faults, those parts that it puts in.
+    parts: tuple[str, ...] = ()
 
 
 SCENARIOS: Final[list[Scenario]] = []
 
 
 def scenario(
-    *faults: int, promises: tuple[int, ...], is_cheap: bool = False, has_gke: bool = False
+    *faults: int,
+    promises: tuple[int, ...],
+    is_cheap: bool = False,
+    has_gke: bool = False,
+    parts: tuple[str, ...] = (),
 ) -> Callable[[Callable[[Hub], None]], Callable[[Hub], None]]:
     """Put a function into the table; its name says what happens, its asserts what must come of it."""
 
     def enter(play: Callable[[Hub], None]) -> Callable[[Hub], None]:
-        SCENARIOS.append(Scenario(play.__name__.replace("_", " "), faults, promises, play, is_cheap, has_gke))
+        name = play.__name__.replace("_", " ")
+        SCENARIOS.append(Scenario(name, faults, promises, play, is_cheap, has_gke, parts))
         return play
 
     return enter

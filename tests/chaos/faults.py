@@ -36,7 +36,7 @@ class Way(StrEnum):
 
 @dataclass
 class Fault:
-    """Strikes the `nth` call (1 is the next) whose point, and job if given, match; then `times` in a row."""
+    """Strikes from the `nth` call (1 is the next) whose point, and job if given, match; `times` in all."""
 
     at: str
     way: Way
@@ -47,7 +47,12 @@ class Fault:
     having: bytes = b""
     #: Of delays, pauses and later copies.
     seconds: float = 1.0
+    #: Fewer strikes than this are too few; None: less than `times`.
+    least: int | None = None
     seen: int = 0
+    #: Calls it was let loose on, and those that it has struck: a kill that finds nobody strikes nothing.
+    taken: int = 0
+    struck: int = 0
 
     def strikes(self, call: Call) -> bool:
         if re.fullmatch(self.at, call.point) is None or (self.job is not None and call.job != self.job):
@@ -55,7 +60,12 @@ class Fault:
         if self.having not in call.body:
             return False
         self.seen += 1
-        return self.nth <= self.seen < self.nth + self.times
+        return self.seen >= self.nth and self.taken < self.times
+
+    @property
+    def has_struck(self) -> bool:
+        """As often as was planned."""
+        return self.struck >= (self.times if self.least is None else self.least)
 
     def __str__(self) -> str:
         many = f" x{self.times}" if self.times > 1 else ""
@@ -68,10 +78,10 @@ class Plan:
 
     planned: list[Fault] = field(default_factory=list)
     struck: list[str] = field(default_factory=list)
-    #: Every call there was, by its point.
+    #: Every call there was, copies too, by its point.
     points: Counter[str] = field(default_factory=Counter)
-    #: Callers that are stopped now.
-    asleep: int = 0
+    #: What is still to come of faults that were let loose: callers that are to wake up, copies that are to be sent.
+    due: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, *faults: Fault) -> None:
@@ -84,16 +94,36 @@ class Plan:
             self.struck.clear()
             self.points.clear()
 
-    def sleeping(self, more: int) -> None:
+    def expect(self, more: int) -> None:
         with self._lock:
-            self.asleep += more
+            self.due += more
 
     def fault_for(self, call: Call) -> Fault | None:
-        """The fault that strikes this call; the first planned wins, all of them count."""
+        """The fault that is let loose on this call: the first planned; what it keeps from striking takes the next."""
         with self._lock:
             self.points[call.point] += 1
             striking = [fault for fault in self.planned if fault.strikes(call)]
             if not striking:
                 return None
-            self.struck.append(f"{striking[0].way} at {call.point}")
+            striking[0].taken += 1
             return striking[0]
+
+    def strike(self, fault: Fault, call: Call) -> None:
+        """It has struck."""
+        with self._lock:
+            fault.struck += 1
+            self.struck.append(f"{fault.way} at {call.point}")
+
+    def miss(self, fault: Fault) -> None:
+        """It found nothing to strike, and may try the next call."""
+        with self._lock:
+            fault.taken -= 1
+
+    def note_copy(self, call: Call) -> None:
+        with self._lock:
+            self.points[call.point] += 1
+
+    def waiting(self) -> list[Fault]:
+        """Those that have not struck as often as planned."""
+        with self._lock:
+            return [fault for fault in self.planned if not fault.has_struck]

@@ -30,12 +30,14 @@ class HttpAnswer:
     promised: int | None = None
 
 
-def hurt(answer: HttpAnswer, way: Way) -> HttpAnswer:
-    """A body that ends half-way, or of which one byte is another."""
+def hurt(answer: HttpAnswer, way: Way) -> HttpAnswer | None:
+    """A body that ends half-way, or of which one byte is another; None when the answer brings nothing."""
+    if answer.status >= 300 or not answer.body:
+        return None
     half = len(answer.body) // 2
     if way is Way.SHORT_READ:
         return replace(answer, body=answer.body[:half], promised=len(answer.body))
-    wrong = bytes([answer.body[half] ^ 0xFF]) if answer.body else b""
+    wrong = bytes([answer.body[half] ^ 0xFF])
     return replace(answer, body=answer.body[:half] + wrong + answer.body[half + 1 :])
 
 
@@ -48,11 +50,13 @@ class HttpFront:
         naming: Naming,
         *,
         on_answer: Callable[[Call, Mapping[str, str], HttpAnswer], None] | None = None,
+        on_lost: Callable[[Call], None] | None = None,
     ) -> None:
         self.upstream = 0
         self._naming = naming
         self._on_answer = on_answer
-        self._passage = Passage(plan, hurt=hurt, rival=self._rival)
+        self._on_lost = on_lost
+        self._passage = Passage(plan, hurt=hurt, rival=self._rival, on_lost=on_lost)
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.front = self
         self.port: int = self._server.server_address[1]
@@ -74,7 +78,13 @@ class HttpFront:
         call = self._naming(method, url, headers, body, peer)
 
         def send() -> HttpAnswer:
-            answer = self._send(method, url, headers, body)
+            try:
+                answer = self._send(method, url, headers, body)
+            except Lost:
+                # It may have taken effect before it broke.
+                if self._on_lost:
+                    self._on_lost(call)
+                raise
             if self._on_answer:
                 self._on_answer(call, headers, answer)
             return answer
@@ -92,15 +102,18 @@ class HttpFront:
         finally:
             connection.close()
 
-    def _rival(self, call: Call) -> None:
+    def _rival(self, call: Call) -> bool:
         """Write what stands there once more, if nobody else does meanwhile: a new generation of the same."""
         bucket, _, name = call.target.partition(" ")
         name = name.replace("/", "%2F")
-        stands = self._send("GET", f"/download/storage/v1/b/{bucket}/o/{name}?alt=media", {}, b"")
-        if stands.status == 200:
-            generation = dict(stands.headers)["X-Goog-Generation"]
-            upload = f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name={name}&ifGenerationMatch={generation}"
-            self._send("POST", upload, {"Content-Type": "application/json"}, stands.body)
+        with suppress(Lost):
+            stands = self._send("GET", f"/download/storage/v1/b/{bucket}/o/{name}?alt=media", {}, b"")
+            if stands.status == 200:
+                generation = dict(stands.headers)["X-Goog-Generation"]
+                upload = f"/upload/storage/v1/b/{bucket}/o?uploadType=media&name={name}&ifGenerationMatch={generation}"
+                written = self._send("POST", upload, {"Content-Type": "application/json"}, stands.body)
+                return written.status == 200
+        return False
 
 
 class _Server(ThreadingHTTPServer):

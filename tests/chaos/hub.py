@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from typing import Any
 import httpx
 
 from local.cloud import LocalCloud
-from local.profile import RESULTS
+from local.execution import GRACE_S
+from local.processes import Child
+from local.profile import RESULTS, STATE
 from shared.job import Job, job_id_for
 from tests.chaos.faults import Fault, Plan
 from tests.chaos.journal import Journal
@@ -38,6 +41,10 @@ class Hub:
     stack: ExitStack
     #: Jobs whose promises are looked at, by their ids.
     asked: dict[str, Asked] = field(default_factory=dict)
+    #: Objects that were uploaded until it held: each of their generations may have become a job.
+    insisted: set[str] = field(default_factory=set)
+    #: What a look from outside has told of already: jobs nobody asked for, and uploads.
+    told: set[str] = field(default_factory=set)
     _numbers: Iterator[int] = field(default_factory=count)
 
     def put(self, *faults: Fault) -> None:
@@ -84,11 +91,22 @@ class Hub:
         enter()
         return self.note(job_id, hook=hook, sha256=None if path else sha256(tiny), **asked)
 
-    def posted(self, *, operations: list[str], has_hook: bool = False, wish: str | None = None, **asked: Any) -> str:
+    def posted(
+        self,
+        *,
+        operations: list[str],
+        trouble: str | None = None,
+        times: int = 1,
+        has_hook: bool = False,
+        wish: str | None = None,
+        **asked: Any,
+    ) -> str:
         """The same by `POST /v1/jobs`, on an object of which no event tells."""
         path, hook = self._next(has_hook)
         url = self.receiver.url(hook) if hook else None
         job_id, enter = self.posting(path, operations, url, key=path.stem, wish=wish)
+        if trouble:
+            self.happen(job_id, trouble, times)
         enter()
         return self.note(job_id, hook=hook, sha256=sha256(path), **asked)
 
@@ -164,7 +182,22 @@ class Hub:
     def outlast(self, *, sweeps: int = 6) -> None:
         """Wait for so many sweeps, one a second: after six, a lease that nobody renews has been taken."""
         begun = self.plan.points["dispatch POST /sweep"]
-        eventually(lambda: self.plan.points["dispatch POST /sweep"] > begun + sweeps, "sweeps", within_s=60)
+        within = 60.0 + 2 * sweeps
+        eventually(lambda: self.plan.points["dispatch POST /sweep"] > begun + sweeps, "sweeps", within_s=within)
+
+    @contextmanager
+    def short_tasks(self, seconds: float, *, is_known: bool = True) -> Iterator[None]:
+        """Executions that start meanwhile have so much time, and know it unless told otherwise."""
+        jobs = self.cloud.jobs._jobs
+        before = dict(jobs)
+        told = {"TASK_TIMEOUT_SECONDS": f"{seconds:g}"} if is_known else {}
+        jobs.update((name, replace(job, timeout_s=seconds, env={**job.env, **told})) for name, job in before.items())
+        self.empty_gpu()
+        try:
+            yield
+        finally:
+            jobs.update(before)
+            self.empty_gpu()
 
     def empty_gpu(self) -> None:
         """No GPU execution runs, as after a quiet hour: the next job has one started."""
@@ -172,6 +205,26 @@ class Hub:
         for execution in running:
             execution.cancel()
         eventually(lambda: all(execution.completed for execution in running), "no GPU execution", within_s=30)
+
+    def pods(self) -> tuple[Child, ...]:
+        """Of the GKE route, those that are meant to run."""
+        return self.cloud.autoscaler.pods if self.cloud.autoscaler else ()
+
+    def stop_workers(self) -> None:
+        """SIGTERM to every execution and pod, and SIGKILL 10 s later, as at the end of a machine."""
+        for execution in self.cloud.jobs.running():
+            execution.cancel()
+        for pod in self.pods():
+            threading.Thread(target=pod.stop, args=(GRACE_S,)).start()
+
+    def calm(self) -> None:
+        """The next dead letter begins its own storm, as a quarter of an hour after the last."""
+        self.cloud.services.objects.delete(STATE, "storms/dead-letters")
+
+    def unmet(self) -> list[str]:
+        """Troubles that no attempt has met; what "real" stands for is no trouble."""
+        left = (self.folder / "faults").glob("**/*.[0-9]*")
+        return [f"{file.parent.name}/{file.name}" for file in left if not file.name.startswith("real.")]
 
     def reset(self) -> None:
         """No faults any more; what happened stays in the journal."""

@@ -16,12 +16,6 @@ from tests.chaos.hub import Hub
 _FROZEN_S: Final = 1.5
 
 
-def _workers_are_told_to_stop(hub: Hub) -> None:
-    """SIGTERM, and SIGKILL 10 s later, as at the end of a machine."""
-    for execution in hub.cloud.jobs.running():
-        execution.cancel()
-
-
 def _restarts(function: str) -> Callable[[Hub], None]:
     return lambda hub: restarting.function(hub, function)
 
@@ -43,11 +37,13 @@ def _clocks_go_wrong(hub: Hub) -> None:
 
 
 KINDS: Final[Mapping[str, Callable[[Hub], None]]] = {
-    "all workers are told to stop": _workers_are_told_to_stop,
+    "all workers are told to stop": Hub.stop_workers,
     "on_upload is restarted": _restarts("on_upload"),
     "ingest is restarted": _restarts("ingest"),
     "dispatch is restarted": _restarts("dispatch"),
     "deliver is restarted": _restarts("deliver"),
+    "dead_letter is restarted": _restarts("dead_letter"),
+    "alert_relay is restarted": _restarts("alert_relay"),
     "storage freezes": _freezes("storage"),
     "Pub/Sub freezes": _freezes("pubsub"),
     "workers' clocks go wrong": _clocks_go_wrong,

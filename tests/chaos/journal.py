@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -23,7 +23,14 @@ class Journal:
     records: dict[str, dict[int, Job]] = field(default_factory=lambda: defaultdict(dict))
     #: Object name → generations.
     artifacts: dict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
+    #: Object name → writes whose answers were lost: whoever wrote it writes it again, and rightly.
+    lost: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def lose(self, call: Call) -> None:
+        if call.verb == "write":
+            with self._lock:
+                self.lost[call.target.partition(" ")[2]] += 1
 
     def note(self, call: Call, headers: Mapping[str, str], answer: HttpAnswer) -> None:
         if call.verb != "write" or answer.status != 200:
@@ -68,6 +75,12 @@ class Journal:
         with self._lock:
             last = {name: max(written) for name, written in self.artifacts.items() if name.startswith(prefix)}
         return [name for name, written in last.items() if written > generation]
+
+    def written_again(self, prefix: str) -> list[str]:
+        """Artifacts under `prefix` that were written more often than once for each write whose answer was lost."""
+        with self._lock:
+            times = {name: len(written) for name, written in self.artifacts.items() if name.startswith(prefix)}
+            return [name for name, count in times.items() if count > 1 + self.lost[name]]
 
 
 def _named(job: Job) -> str:

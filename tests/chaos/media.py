@@ -38,6 +38,12 @@ class Media:
         path.write_bytes(header + data)
         return path
 
+    def long_wav(self, name: str, size: int) -> Path:
+        """A recording of `size` bytes, silent but for its beginning."""
+        path = self.folder / f"{name}.wav"
+        path.write_bytes(self.wav(0).read_bytes().ljust(size, b"\0"))
+        return path
+
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()

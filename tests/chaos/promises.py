@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from local.profile import RESULTS, STATE
+from local.profile import RESULTS, STATE, UPLOADS
 from shared.job import Job
 from shared.lanes import CPU_QUEUES
 from tests.chaos.hub import Asked, Hub
@@ -52,7 +52,10 @@ def broken(hub: Hub, asked: list[Asked]) -> list[str]:
     letters = [name for name in hub.cloud.services.objects.list(STATE, prefix="dead-letters/")]
     indexed = [name.rpartition("-")[2] for name in hub.cloud.services.objects.list(STATE, prefix="index/")]
     opened = _open(hub)
-    for each in asked:
+    again, foreign = _not_asked(hub, indexed)
+    found += [f"2: a job that nobody asked for ({job_id}, {hub.job(job_id)})" for job_id in foreign]
+    found += [f"6: an upload that became no job: {name}" for name in _unheard(hub, (*asked, *again))]
+    for each in (*asked, *again):
         job = hub.job(each.job_id)
         if job is None:
             found.append(f"1: {each.job_id} has no record")
@@ -67,6 +70,40 @@ def broken(hub: Hub, asked: list[Asked]) -> list[str]:
         ]
         found += [f"{fault} ({each.job_id}, {job.state} {job.submission}.{job.attempt})" for fault in faults]
     return found
+
+
+def not_asked(indexed: Iterable[str], asked: Container[str]) -> list[str]:
+    """Jobs that are listed, and that no caller of ours has made."""
+    return sorted({job_id for job_id in indexed if job_id not in asked})
+
+
+def _not_asked(hub: Hub, indexed: list[str]) -> tuple[list[Asked], list[str]]:
+    """Those of uploads that were sent until one held, of which a later one may have overwritten any; and the others."""
+    again, foreign = [], []
+    for job_id in not_asked(indexed, {*hub.asked, *hub.told}):
+        job = hub.job(job_id)
+        if job and job.source.uri.removeprefix(f"gs://{UPLOADS}/") in hub.insisted:
+            again.append(Asked(job_id, ends=frozenset({"succeeded", "failed"})))
+        else:
+            foreign.append(job_id)
+    hub.told |= set(foreign)
+    return again, foreign
+
+
+def unheard(uploads: Mapping[str, int], sources: Container[tuple[str, int]]) -> list[str]:
+    """Objects whose generation is no job's source: an event was written, and not handled."""
+    return [name for name, generation in uploads.items() if (name, generation) not in sources]
+
+
+def _unheard(hub: Hub, asked: tuple[Asked, ...]) -> list[str]:
+    jobs = [job for each in asked if (job := hub.job(each.job_id))]
+    sources = {(job.source.uri.removeprefix(f"gs://{UPLOADS}/"), job.source.generation or 0) for job in jobs}
+    objects = hub.cloud.services.objects
+    names = [name for name in objects.list(UPLOADS, prefix="") if name not in hub.told]
+    infos = [info for name in names if (info := objects.info(UPLOADS, name))]
+    # Each is looked at once: what has become a job has.
+    hub.told |= set(names)
+    return unheard({info.name: info.generation for info in infos}, sources)
 
 
 def _ended(hub: Hub, asked: Asked, job: Job, opened: set[str]) -> Iterator[str]:
@@ -92,6 +129,8 @@ def _whole(hub: Hub, asked: Asked, job: Job) -> Iterator[str]:
     there = {name.removeprefix(prefix) for name in hub.cloud.services.objects.list(RESULTS, prefix=prefix)}
     if there != {made.name for made in job.outcome.artifacts}:
         yield f"3: the folder holds {sorted(there)}"
+    if again := hub.journal.written_again(f"{job.job_id}/"):
+        yield f"3: written more than once: {again}"
     for made in job.outcome.artifacts:
         stored = hub.cloud.services.objects.read(RESULTS, prefix + made.name)
         if stored is None or len(stored.data) != made.size:

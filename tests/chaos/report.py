@@ -58,7 +58,7 @@ def write(played: list[Played], ran: list[Seeded], late: list[str]) -> int:
             print(f"{number:2} {title:68} {len(of):8}  {tried:14}  {kept} of {len(of)}")
     if ran:
         print(f"\n{len(ran)} seeds, {sum(each.jobs for each in ran)} jobs, {sum(struck.values())} faults struck")
-    print("\n".join(f"looked at again: {each}" for each in late))
+    print("\n".join(f"at the end: {each}" for each in late))
     print("every promise kept" if not broken else f"{len(broken)} promises BROKEN")
     PATH.parent.mkdir(parents=True, exist_ok=True)
     seconds = [each.seconds for each in ran]

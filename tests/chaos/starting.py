@@ -41,7 +41,8 @@ def chaos_hub(**changes: Any) -> Iterator[Hub]:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         (folder / "faults").mkdir()
         receiver = stack.enter_context(Receiver())
-        fronts: Fronts = {"storage": stack.enter_context(HttpFront(plan, storage_call, on_answer=journal.note))}
+        storage_front = HttpFront(plan, storage_call, on_answer=journal.note, on_lost=journal.lose)
+        fronts: Fronts = {"storage": stack.enter_context(storage_front)}
         for part in _RPC:
             fronts[part] = stack.enter_context(RpcFront(plan, part))
         for function in declared().functions:
@@ -108,4 +109,4 @@ def _start_nursery(path: Path, processes: Processes, folder: Path) -> None:
     argv = ("nice", "-n", "15", sys.executable, "-m", "tests.chaos.nursery", str(path))
     env = {**python_environment(), "FAULTS": str(folder / "faults")}
     child = processes.start(argv, env=env, log=folder / "nursery.log", name="nursery", cwd=ROOT)
-    wait_ready(child, path.exists, within_s=60)
+    wait_ready(child, path.exists, within_s=180)

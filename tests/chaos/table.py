@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tests.chaos import promises, scenarios
 from tests.chaos.catalogue import SCENARIOS, Scenario
 from tests.chaos.hub import Hub
 from tests.chaos.seeds import settle
+from tests.waiting import eventually
 
 __all__ = ["Played", "play", "scenarios"]
 
@@ -35,6 +37,8 @@ def play(hub: Hub, scenario: Scenario) -> Played:
         scenario.play(hub)
     except Exception as error:  # one that breaks must not keep the others from being played
         broken.append(f"the scenario: {_where(error)}")
+    else:
+        broken += never_struck(hub)
     # Faults that have not struck yet are not to strike what settles.
     struck = len(hub.plan.struck)
     hub.plan.planned.clear()
@@ -43,6 +47,14 @@ def play(hub: Hub, scenario: Scenario) -> Played:
     broken += promises.broken(hub, asked)
     seconds = round(time.monotonic() - begun, 2)
     return Played(scenario.name, scenario.faults, scenario.promises, len(asked), struck, tuple(broken), seconds)
+
+
+def never_struck(hub: Hub, *, within_s: float = 20.0) -> list[str]:
+    """What was planned and did not happen, though it was given some time: such a scenario has shown nothing."""
+    with suppress(AssertionError):
+        eventually(lambda: not hub.plan.waiting() and not hub.plan.due, within_s=within_s)
+    waiting = [f"never struck: {fault} ({fault.struck} times)" for fault in hub.plan.waiting()]
+    return waiting + [f"never met: {trouble}" for trouble in hub.unmet()]
 
 
 def _where(error: Exception) -> str:

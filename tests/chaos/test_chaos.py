@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.chaos import promises, seeds, table
-from tests.chaos.catalogue import FAULTS, SCENARIOS, Scenario
+from tests.chaos.catalogue import FAULTS, PARTS, SCENARIOS, Scenario
 from tests.chaos.hub import Hub
 from tests.chaos.starting import chaos_hub
 
@@ -42,6 +42,13 @@ def test_nothing_that_came_late_has_undone_anything(hub: Hub) -> None:
 
 def test_every_fault_has_a_scenario() -> None:
     assert {fault for each in SCENARIOS for fault in each.faults} == set(FAULTS)
+
+
+def test_every_part_of_a_fault_has_a_scenario() -> None:
+    for fault, parts in PARTS.items():
+        assert {part for each in SCENARIOS if fault in each.faults for part in each.parts} >= set(parts), fault
+    known = {part for parts in PARTS.values() for part in parts}
+    assert {part for each in SCENARIOS for part in each.parts} == known
 
 
 def test_every_promise_is_tried() -> None:

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 import pytest
 
 from shared.job import Job
+from tests.chaos import promises, seeds
+from tests.chaos.breaking import Lost, Passage
 from tests.chaos.calls import Call, function_call, rpc_call, storage_call
 from tests.chaos.faults import Fault, Plan, Way
 from tests.chaos.journal import Journal
 from tests.unit.samples import NO_LUCK, NOON, OUTCOME, job
+from tests.waiting import eventually
 
 JOB = job()
 RUNNING = JOB.leased("worker/1", NOON)
@@ -56,6 +59,28 @@ def test_an_artifact_written_after_the_commit_is_named() -> None:
     assert journal.written_after("j/1/", 7) == ["j/1/again"]
 
 
+def test_an_artifact_written_again_is_named_unless_an_answer_was_lost() -> None:
+    journal = Journal()
+    journal.artifacts |= {"j/1/once": [5], "j/1/again": [5, 9], "j/1/unanswered": [5, 9], "k/1/other": [5, 9]}
+    journal.lose(Call("storage", "write", "local-results j/1/unanswered", None, 1))
+    assert journal.written_again("j/") == ["j/1/again"]
+
+
+def test_a_job_that_nobody_asked_for_is_named() -> None:
+    assert promises.not_asked(["a", "b", "b", "c"], {"a", "c"}) == ["b"]
+
+
+def test_an_upload_whose_event_was_not_handled_is_named() -> None:
+    assert promises.unheard({"a": 1, "b": 2}, {("a", 1), ("b", 1)}) == ["b"]
+
+
+def test_a_point_to_which_no_call_ever_came_is_named() -> None:
+    everywhere = [point.replace(".*", "x") for at, _, _ in seeds.POINTS for point in seeds.spelled(at)]
+    assert not seeds.unmet(everywhere)
+    assert seeds.unmet(set(everywhere) - {"pubsub Publish gpu-tasks-gke"}) == ["pubsub Publish gpu-tasks-gke"]
+    assert seeds.unmet(set(everywhere) - {"deliver POST /"}) == ["deliver POST /"]
+
+
 NAMES = {
     "storage write local-state jobs/*.json": storage_call(
         "POST",
@@ -87,3 +112,41 @@ def test_a_fault_strikes_the_calls_it_was_planned_for_and_no_other() -> None:
     plan.add(Fault("storage write .*", Way.CUT, nth=2, times=2, job="1", having=b"succeeded"))
     struck = [plan.fault_for(call) is not None for call in (mine, other, mine, other, mine, mine)]
     assert struck == [False, False, True, False, True, False]
+    assert [fault.has_struck for fault in plan.planned] == [False]
+
+
+def test_a_fault_that_another_keeps_from_striking_takes_the_next_call() -> None:
+    plan, call = Plan(), Call("storage", "write", "jobs/1", "1", 1)
+    plan.add(Fault("storage .*", Way.REFUSE_429, times=2), Fault("storage .*", Way.REFUSE_503))
+    struck = [fault.way if (fault := plan.fault_for(call)) else None for _ in range(4)]
+    assert struck == [Way.REFUSE_429, Way.REFUSE_429, Way.REFUSE_503, None]
+
+
+NOBODY = Call("storage", "write", "jobs/1", "1", 0)
+
+
+@pytest.mark.parametrize("way", [Way.KILL_BEFORE, Way.KILL_AFTER, Way.PAUSE, Way.RIVAL, Way.CORRUPT, Way.SHORT_READ])
+def test_what_finds_nothing_to_strike_has_not_struck_and_is_let_loose_again(way: Way) -> None:
+    plan = Plan()
+    plan.add(Fault("storage .*", way))
+    passage = Passage[str](plan, hurt=lambda answer, way: None, rival=lambda call: False)
+    assert [passage.through(NOBODY, lambda: "answer") for _ in range(2)] == ["answer", "answer"]
+    assert (plan.struck, plan.planned[0].taken, plan.waiting()) == ([], 0, plan.planned)
+
+
+def test_what_has_struck_says_so() -> None:
+    plan = Plan()
+    plan.add(Fault("storage .*", Way.CUT), Fault("storage .*", Way.RIVAL))
+    passage = Passage[str](plan, rival=lambda call: True)
+    with pytest.raises(Lost):
+        passage.through(NOBODY, lambda: "answer")
+    assert passage.through(NOBODY, lambda: "answer") == "answer"
+    assert (len(plan.struck), plan.waiting()) == (2, [])
+
+
+def test_a_copy_counts_once_it_has_arrived() -> None:
+    plan = Plan()
+    plan.add(Fault("storage .*", Way.AGAIN_LATER, seconds=0.0))
+    assert Passage[str](plan).through(NOBODY, lambda: "answer") == "answer"
+    eventually(lambda: not plan.due, within_s=5)
+    assert (plan.points[NOBODY.point], plan.waiting()) == (2, [])

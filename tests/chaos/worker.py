@@ -26,6 +26,7 @@ from shared.processor import Admit, Processor, Produced, Report, Result, admit_a
 from shared.services import Services
 from shared.settings import from_environment
 from shared.source import Source, open_source
+from tests.chaos import small_disk
 from tests.e2e.faulty_worker import use_up
 from workers.signals import stop_on_sigterm
 
@@ -43,6 +44,19 @@ def _deaf() -> None:
     time.sleep(30)
 
 
+def _stone() -> None:
+    """The same, for longer than any attempt has: only the platform's SIGKILL ends it."""
+    time.sleep(600)
+
+
+def _hang() -> None:
+    """The whole process, its beat too."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+#: Bytes of a small disk: less than what is fetched to it, or written.
+_SMALL: Final = 64 * 1024
+
 #: What an attempt meets in the middle of its work.
 KINDS: Final[Mapping[str, Callable[[], None]]] = {
     "kill": killed,
@@ -53,6 +67,8 @@ KINDS: Final[Mapping[str, Callable[[], None]]] = {
     "gpu-memory": lambda: _raise(ResourceExhausted("the GPU's memory does not hold one batch")),
     "bad": lambda: _raise(ProcessingFailed("the decoder said no")),
     "deaf": _deaf,
+    "stone": _stone,
+    "hang": _hang,
     "bug": lambda: _raise(ValueError("a bug")),
 }
 
@@ -84,6 +100,8 @@ class ChaosEngine:
             if use_up(faults, kind):
                 report("fault", 1.0)
                 happen()
+        if use_up(faults, "large-results"):
+            _write_without_end(folder / "facts.json")
         if use_up(faults, "long"):
             admit(1e6)
         is_deadly = use_up(faults, "deadly")
@@ -100,6 +118,15 @@ class ChaosEngine:
         if is_deadly:
             engine.begin = die  # type: ignore[method-assign]
         return engine
+
+
+def _write_without_end(path: Path) -> None:
+    """Artifacts larger than the disk: its ENOSPC ends this."""
+    with path.open("wb") as file:
+        for _ in range(64):
+            file.write(bytes(_SMALL))
+            file.flush()
+    raise AssertionError("the disk is not small")
 
 
 def die(*_: Any) -> None:
@@ -132,6 +159,11 @@ def main(arguments: list[str]) -> int:
     faults = Path(os.environ["FAULTS"])
     if use_up(faults, "start"):
         killed()
+    own = faults / os.environ.get("JOB_ID", "of no job")
+    if use_up(own, "small-disk"):
+        small_disk.have(_SMALL)
+    if use_up(own, "filling-disk"):
+        small_disk.have(_SMALL, is_looked_at=False)
     if (clock := faults / f"{arguments[0]}-clock").exists():
         os.environ["CLOCK_SKEW_SECONDS"] = clock.read_text()
         right = built.services()

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from shared.alerts import Alert
 from shared.job import WebhookTry
+from tests.chaos import restarting
 from tests.chaos.catalogue import scenario
 from tests.chaos.faults import Fault, Way
 from tests.chaos.hub import Hub
@@ -16,7 +17,7 @@ from tests.gcloud.certificate import self_signed
 from tests.waiting import eventually
 
 
-@scenario(28, promises=(1, 6))
+@scenario(28, promises=(1, 6), parts=("500, 3xx, 410, bad certificate",))
 def receivers_refuse(hub: Hub) -> None:
     """500 and 301 are tried again, 410 is not, and a certificate nobody vouches for is never accepted."""
     ids = {status: hub.announced(operations=["probe"], has_hook=True, answers=[status]) for status in (500, 301, 410)}
@@ -29,7 +30,7 @@ def receivers_refuse(hub: Hub) -> None:
     assert not hub.receiver.at("/elsewhere")
 
 
-@scenario(28, promises=(1, 6))
+@scenario(28, promises=(1, 6), parts=("hangs",))
 def a_receiver_hangs(hub: Hub) -> None:
     slow = hub.announced(operations=["probe"], has_hook=True, answers=[-20])
     quick = hub.announced(operations=["probe"], has_hook=True)
@@ -38,7 +39,7 @@ def a_receiver_hangs(hub: Hub) -> None:
     assert [(tried.status, tried.error) for tried in _tries(hub, slow, 2)] == [(None, "unavailable"), (200, None)]
 
 
-@scenario(29, promises=(6,))
+@scenario(29, promises=(6,), parts=("n8n, Slack, both",))
 def n8n_is_down_then_slack_then_both(hub: Hub) -> None:
     hub.receiver.answers["/n8n"] = [500] * 3
     _alert(hub, "n8n-is-down")
@@ -54,7 +55,7 @@ def n8n_is_down_then_slack_then_both(hub: Hub) -> None:
     hub.receiver.answers.clear()
 
 
-@scenario(29, promises=(6,))
+@scenario(29, promises=(6,), parts=("an alert storm",))
 def an_alert_storm_goes_out_once(hub: Hub) -> None:
     for _ in range(30):
         _alert(hub, "storm")
@@ -74,6 +75,24 @@ def a_webhook_s_task_comes_twice(hub: Hub) -> None:
     assert len(hub.receiver.at(hub.asked[first].hook or "")) == 1
     second = hub.upload(operations="probe", has_hook=True)
     assert len(_tries(hub, second, 1)) == 1
+    eventually(lambda: not hub.plan.waiting(), "it comes twice")
+    assert len({each.headers["webhook-id"] for each in hub.receiver.at(hub.asked[second].hook or "")}) == 1
+
+
+@scenario(29, promises=(6,), parts=("the relay dies",))
+def the_relay_dies_with_an_alert_in_its_hands(hub: Hub) -> None:
+    """Late, or more than once, and never not at all: a claim whose owner died is nobody's after a minute."""
+    hub.put(
+        Fault(r"storage write local-state alerts/.*/claim", Way.KILL_AFTER),
+        Fault(r"storage write local-state alerts/.*/sent", Way.KILL_BEFORE),
+    )
+    names = [f"relay-dies-{number}" for number in range(3)]
+    for name in names:
+        _alert(hub, name)
+    eventually(lambda: hub.plan.struck, "the first death", within_s=30)
+    restarting.function(hub, "alert_relay")
+    eventually(lambda: not hub.plan.waiting(), lambda: str(hub.plan.struck), within_s=150)
+    eventually(lambda: all(_heard(hub, "/n8n", name) for name in names), "all of them", within_s=150)
 
 
 def _tries(hub: Hub, job_id: str, number: int) -> tuple[WebhookTry, ...]:

@@ -15,27 +15,27 @@ from tests.waiting import eventually
 _UPLOADS = 10
 
 
-@scenario(31, promises=(1, 2, 3, 6))
+@scenario(31, promises=(1, 2, 3, 6), parts=("Pub/Sub",))
 def pubsub_dies_amid_ten_uploads(hub: Hub) -> None:
     _amid_ten_uploads(hub, restarting.pubsub)
 
 
-@scenario(31, promises=(1, 2, 3, 6))
+@scenario(31, promises=(1, 2, 3, 6), parts=("storage",))
 def storage_dies_amid_ten_uploads(hub: Hub) -> None:
     _amid_ten_uploads(hub, restarting.storage)
 
 
-@scenario(31, promises=(1, 2, 3, 6))
+@scenario(31, promises=(1, 2, 3, 6), parts=("Tasks",))
 def tasks_die_amid_ten_uploads(hub: Hub) -> None:
     _amid_ten_uploads(hub, restarting.tasks)
 
 
-@scenario(31, promises=(1, 2, 3, 6))
+@scenario(31, promises=(1, 2, 3, 6), parts=("Jobs",))
 def jobs_die_amid_ten_uploads(hub: Hub) -> None:
     _amid_ten_uploads(hub, restarting.jobs)
 
 
-@scenario(31, promises=(1, 2, 3, 6))
+@scenario(31, promises=(1, 2, 3, 6), parts=("functions",))
 def each_function_dies_amid_ten_uploads(hub: Hub) -> None:
     def all_functions(hub: Hub) -> None:
         for name in ("on_upload", "ingest", "dispatch", "deliver"):
@@ -49,6 +49,7 @@ def _amid_ten_uploads(hub: Hub, restart: Callable[[Hub], None]) -> None:
         uploads = [pool.submit(_insist, hub, number) for number in range(_UPLOADS)]
         eventually(lambda: sum(each.done() for each in uploads) >= _UPLOADS // 2, "half of them")
         restart(hub)
+        hub.plan.struck.append("restarted")
         jobs = [each.result() for each in uploads]
     for job_id, name, generation in jobs:
         # Cloud Storage keeps a notification until it is taken; here it is lost when Pub/Sub is not there.
@@ -61,6 +62,7 @@ def _amid_ten_uploads(hub: Hub, restart: Callable[[Hub], None]) -> None:
 def _insist(hub: Hub, number: int) -> tuple[str, str, int]:
     """Upload until it holds: the last generation is the one that its caller knows of."""
     name = f"restart-{id(hub)}-{number}-{len(hub.asked)}.wav"
+    hub.insisted.add(name)
 
     def upload() -> tuple[str, str, int] | None:
         try:
