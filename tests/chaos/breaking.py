@@ -160,9 +160,16 @@ def _pid_at(port: int) -> int | None:
             socket_of = f"socket:[{fields[9]}]"
             break
     for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if int(process.name) != os.getpid() and any(
-                str(file.readlink()) == socket_of for file in (process / "fd").iterdir()
-            ):
-                return int(process.name)
+        if socket_of and int(process.name) != os.getpid() and holds(process / "fd", socket_of):
+            return int(process.name)
     return None
+
+
+def holds(descriptors: Path, name: str) -> bool:
+    """Is one of a process's descriptors this? A busy one closes others while they are looked through."""
+    with suppress(OSError):
+        for file in descriptors.iterdir():
+            with suppress(OSError):
+                if str(file.readlink()) == name:
+                    return True
+    return False

@@ -221,6 +221,14 @@ class Hub:
         """The next dead letter begins its own storm, as a quarter of an hour after the last."""
         self.cloud.services.objects.delete(STATE, "storms/dead-letters")
 
+    def hopeless(self, operation: str, **asked: Any) -> str:
+        """A job whose attempts are used up, and whose letter is going to begin a storm of its own."""
+        job_id = self.announced(operations=[operation], trouble="bug", times=5, **asked)
+        # Not sooner: letters that are still on their way from before would begin one.
+        self.driver.until(job_id, lambda job: job.attempts_counted >= 4, "its last attempts", within_s=60)
+        self.calm()
+        return job_id
+
     def unmet(self) -> list[str]:
         """Troubles that no attempt has met; what "real" stands for is no trouble."""
         left = (self.folder / "faults").glob("**/*.[0-9]*")

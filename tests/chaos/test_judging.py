@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from shared.job import Job
 from tests.chaos import promises, seeds
-from tests.chaos.breaking import Lost, Passage
+from tests.chaos.breaking import Lost, Passage, holds
 from tests.chaos.calls import Call, function_call, rpc_call, storage_call
 from tests.chaos.faults import Fault, Plan, Way
 from tests.chaos.journal import Journal
@@ -132,6 +133,15 @@ def test_what_finds_nothing_to_strike_has_not_struck_and_is_let_loose_again(way:
     passage = Passage[str](plan, hurt=lambda answer, way: None, rival=lambda call: False)
     assert [passage.through(NOBODY, lambda: "answer") for _ in range(2)] == ["answer", "answer"]
     assert (plan.struck, plan.planned[0].taken, plan.waiting()) == ([], 0, plan.planned)
+
+
+def test_a_caller_is_found_though_it_closes_what_is_looked_through(tmp_path: Path) -> None:
+    for number in range(20):
+        (tmp_path / f"closed-{number}").touch()
+    (tmp_path / "3").symlink_to("socket:[7]")
+    assert holds(tmp_path, "socket:[7]")
+    assert not holds(tmp_path, "socket:[8]")
+    assert not holds(tmp_path / "gone", "socket:[7]")
 
 
 def test_what_has_struck_says_so() -> None:

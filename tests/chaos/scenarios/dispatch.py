@@ -93,8 +93,7 @@ def the_answers_to_pushes_are_lost(hub: Hub) -> None:
     ):
         hub.put(Fault(at, Way.LOSE_ANSWER, times=2))
     hub.empty_gpu()
-    hub.calm()
-    lost = hub.announced(operations=["probe"], trouble="bug", times=5)
+    lost = hub.hopeless("probe")
     for job in both(hub, hook=True):
         assert job.state == "succeeded"
     job = hub.ended(lost)
@@ -106,8 +105,7 @@ def the_answers_to_pushes_are_lost(hub: Hub) -> None:
 @scenario(15, promises=(5, 6))
 def a_dead_letter_comes_twice(hub: Hub) -> None:
     hub.put(Fault("pubsub Publish dead-letters", Way.TWICE), Fault("dead_letter POST /", Way.TWICE))
-    hub.calm()
-    job_id = hub.announced(operations=["transcribe"], trouble="bug", times=5)
+    job_id = hub.hopeless("transcribe")
     job = hub.ended(job_id)
     assert (job.state, job.attempts_counted) == ("dead_lettered", 5)
     eventually(lambda: _alerts(hub, job), "n8n hears of it", within_s=30)
@@ -122,11 +120,10 @@ def a_dead_letter_comes_twice(hub: Hub) -> None:
 @scenario(15, promises=(5, 6))
 def what_takes_a_dead_letter_in_dies(hub: Hub) -> None:
     """Killed around each of its writes, and restarted: the letter is kept once, and its alert goes out."""
-    hub.calm()
     for at in (r"storage write local-state dead-letters/.*", r"storage write local-state storms/.*"):
         hub.put(Fault(at, Way.KILL_BEFORE), Fault(at, Way.KILL_AFTER))
     hub.put(Fault("pubsub Publish alerts", Way.KILL_BEFORE), Fault("pubsub Publish alerts", Way.KILL_AFTER))
-    job_id = hub.announced(operations=["probe"], trouble="bug", times=5, has_hook=True)
+    job_id = hub.hopeless("probe", has_hook=True)
     restarting.function(hub, "dead_letter")
     job = hub.ended(job_id)
     assert (job.state, job.attempts_counted) == ("dead_lettered", 5)
