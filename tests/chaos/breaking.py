@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -153,23 +153,24 @@ class Passage(Generic[Answer]):
 
 def _pid_at(port: int) -> int | None:
     """The process whose connection has this local port; never our own."""
-    socket_of = None
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-        fields = line.split()
-        if int(fields[1].partition(":")[2], 16) == port and fields[3] != _LISTENING:
-            socket_of = f"socket:[{fields[9]}]"
-            break
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    # More than one row may have it: a connection to elsewhere that was closed lately belongs to nobody.
+    sockets = {
+        f"socket:[{fields[9]}]"
+        for fields in rows
+        if int(fields[1].partition(":")[2], 16) == port and fields[3] != _LISTENING and fields[9] != "0"
+    }
     for process in Path("/proc").glob("[0-9]*"):
-        if socket_of and int(process.name) != os.getpid() and holds(process / "fd", socket_of):
+        if int(process.name) != os.getpid() and holds(process / "fd", sockets):
             return int(process.name)
     return None
 
 
-def holds(descriptors: Path, name: str) -> bool:
-    """Is one of a process's descriptors this? A busy one closes others while they are looked through."""
+def holds(descriptors: Path, names: Set[str]) -> bool:
+    """Is one of a process's descriptors one of these? A busy one closes others while they are looked through."""
     with suppress(OSError):
         for file in descriptors.iterdir():
             with suppress(OSError):
-                if str(file.readlink()) == name:
+                if str(file.readlink()) in names:
                     return True
     return False

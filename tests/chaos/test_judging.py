@@ -139,9 +139,9 @@ def test_a_caller_is_found_though_it_closes_what_is_looked_through(tmp_path: Pat
     for number in range(20):
         (tmp_path / f"closed-{number}").touch()
     (tmp_path / "3").symlink_to("socket:[7]")
-    assert holds(tmp_path, "socket:[7]")
-    assert not holds(tmp_path, "socket:[8]")
-    assert not holds(tmp_path / "gone", "socket:[7]")
+    assert holds(tmp_path, {"socket:[7]"})
+    assert not holds(tmp_path, {"socket:[8]"})
+    assert not holds(tmp_path / "gone", {"socket:[7]"})
 
 
 def test_what_has_struck_says_so() -> None:
