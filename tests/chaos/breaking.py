@@ -153,7 +153,9 @@ class Passage(Generic[Answer]):
 
 def _pid_at(port: int) -> int | None:
     """The process whose connection has this local port; never our own."""
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    # gRPC's sockets speak IPv6, to 127.0.0.1 too.
+    tables = (Path("/proc/net", name) for name in ("tcp", "tcp6"))
+    rows = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
     # More than one row may have it: a connection to elsewhere that was closed lately belongs to nobody.
     sockets = {
         f"socket:[{fields[9]}]"
