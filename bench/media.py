@@ -16,6 +16,7 @@ from typing import Final
 import av
 
 from bench.media_film import FILM, SMALL, ensure_film
+from bench.media_gpu import measure_gpu
 from bench.media_memory import measure_memory
 from bench.media_pass import measure_pass
 from bench.media_rounds import LeftOut, Setting, call
@@ -35,6 +36,7 @@ ROWS: Final[Mapping[str, Callable[[Setting], list[Figure]]]] = {
     "bytes": measure_bytes,
     "looks": measure_looks,
     "overhead": measure_overhead,
+    "gpu": measure_gpu,
 }
 _LARGE_BYTES: Final = 10**9
 

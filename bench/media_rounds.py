@@ -36,9 +36,9 @@ class Setting:
     #: To write to; gone afterwards.
     folder: Path
 
-    def engine(self) -> MediaProcessor:
-        """As a worker without a GPU has it."""
-        return MediaProcessor(model=self.assets.model, weights=self.assets.weights, device="cpu", many_jobs=True)
+    def engine(self, device: str = "cpu") -> MediaProcessor:
+        """As a worker has it, without a GPU unless told."""
+        return MediaProcessor(model=self.assets.model, weights=self.assets.weights, device=device, many_jobs=True)
 
 
 def in_turn(rounds: int, candidates: Mapping[str, Callable[[], float]]) -> dict[str, list[float]]:

@@ -13,10 +13,11 @@ from bench import media
 from bench.media_meter import metered
 from bench.media_rounds import LeftOut, call, in_turn, ratios
 from bench.report import Figure, publish
+from shared.media.model import has_gpu
 from tests.unit.http_server import answer, local_server
 
-#: Where there is no ffmpeg to compare with, these are left out.
-COMPARED = set() if shutil.which("ffmpeg") else {"pass", "silence", "looks"}
+#: Where there is no ffmpeg to compare with, these are left out; and one where there is no GPU.
+LEFT_OUT = (set() if shutil.which("ffmpeg") else {"pass", "silence", "looks"}) | (set() if has_gpu() else {"gpu"})
 
 
 #: Hearing the same speech four times over takes longer than a test may.
@@ -27,9 +28,9 @@ def test_every_row_gives_figures(tmp_path: Path) -> None:
     wanted = [f"--only={name}" for name in media.ROWS if name not in LONG]
     assert media.main(["--small", "--rounds=1", f"--out={tmp_path}", *wanted])
     rows = json.loads((tmp_path / "media-part.json").read_text())
-    assert {row["measure"] for row in rows if "left_out" in row} == COMPARED
+    assert {row["measure"] for row in rows if "left_out" in row} == LEFT_OUT
     figures = [row for row in rows if "value" in row]
-    assert len({row["measure"] for row in rows}) == len(rows) > len(COMPARED)
+    assert len({row["measure"] for row in rows}) == len(rows) > len(LEFT_OUT)
     assert [row for row in figures if not row["rounds"] or row["must"] is not None] == []
     # This one is a small difference of times.
     noisy = {"of that outside the media engine"}
