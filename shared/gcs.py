@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 from urllib.parse import quote
 
 import google.auth
@@ -24,10 +25,13 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 
 from shared.errors import JobError, Misconfigured, RateLimited, SourceMissing, Unavailable
 from shared.objects import ObjectHead, ObjectInfo, StoredObject
+from shared.received import Received
 
 #: (connect, read) seconds of one HTTP call, and how long the client's own retries may go on.
 _TIMEOUT = (5, 60)
 _RETRY = DEFAULT_RETRY.with_timeout(20.0)
+#: Without end: what is received knows when no further try helps.
+_RESUME = DEFAULT_RETRY.with_timeout(None).with_delay(initial=0.2, maximum=8.0)
 
 
 def _is_passing(error: Exception) -> bool:
@@ -172,8 +176,10 @@ class GcsObjects:
     ) -> int:
         blob = self._blob(bucket, name, generation)
         with path.open("wb") as file, _translated(name):
-            target = _Counted(file, on_bytes) if on_bytes else file
-            blob.download_to_file(target, timeout=_TIMEOUT, retry=_RETRY, checksum="crc32c", raw_download=True)
+            received = Received(file, lambda: self._answer.headers, on_bytes)
+            retry = partial(_RESUME, on_error=received.broke_off)
+            blob.download_to_file(received, timeout=_TIMEOUT, retry=retry, checksum=None, raw_download=True)
+            received.check()
         return path.stat().st_size
 
     def upload(self, bucket: str, name: str, path: Path, *, content_type: str) -> None:
@@ -221,22 +227,6 @@ class _PreconditionFailed(JobError):
 
 class _EmptyRange(JobError):
     pass
-
-
-class _Counted:
-    """A file that tells how much was written to it."""
-
-    def __init__(self, file: BinaryIO, on_bytes: Callable[[int], None]) -> None:
-        self._file = file
-        self._on_bytes = on_bytes
-
-    def write(self, data: bytes) -> int:
-        written = self._file.write(data)
-        self._on_bytes(self._file.tell())
-        return written
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._file, name)
 
 
 def _session(emulator: str | None) -> Any:
