@@ -121,6 +121,7 @@ def environment(profile: Profile, endpoints: Endpoints) -> dict[str, str]:
         "PROMQL_URL": endpoints.url(endpoints.metrics),
         "BEAT_SECONDS": str(profile.beat),
         "LEASE_SECONDS": str(profile.lease),
+        "CALL_SECONDS": str(0.8 * (min(profile.lease, profile.slot) - profile.beat)),
         "ACK_DEADLINE_SECONDS": str(profile.ack_deadline),
         "SLOT_SECONDS": str(profile.slot),
         "SLOT_START_SECONDS": str(profile.slot_start),

@@ -27,8 +27,8 @@ from shared.errors import JobError, Misconfigured, RateLimited, SourceMissing, U
 from shared.objects import ObjectHead, ObjectInfo, StoredObject
 from shared.received import Received
 
-#: (connect, read) seconds of one HTTP call, and how long the client's own retries may go on.
-_TIMEOUT = (5, 60)
+#: (connect, silence) seconds while a file goes up, and how long the client's own retries may go on.
+_UPLOAD_TIMEOUT = (5, 60)
 _RETRY = DEFAULT_RETRY.with_timeout(20.0)
 #: Without end: what is received knows when no further try helps.
 _RESUME = DEFAULT_RETRY.with_timeout(None).with_delay(initial=0.2, maximum=8.0)
@@ -48,10 +48,16 @@ _CORRUPT_RETRY = Retry(predicate=lambda error: isinstance(error, DataCorruption)
 
 
 class GcsObjects:
-    """Cloud Storage through google-cloud-storage; `emulator` is a base URL such as http://127.0.0.1:4443."""
+    """Cloud Storage through google-cloud-storage; `emulator` is a base URL such as http://127.0.0.1:4443.
 
-    def __init__(self, project: str, *, emulator: str | None = None, connections: int = 64) -> None:
+    An answer that is silent for `call_seconds` is given up, and asked for again.
+    """
+
+    def __init__(
+        self, project: str, *, emulator: str | None = None, connections: int = 64, call_seconds: float = 10.0
+    ) -> None:
         self._emulator = emulator
+        self._timeout = (min(5.0, call_seconds), call_seconds)
         self._answer = threading.local()
         session = _session(emulator)
         session.hooks["response"].append(self._note_headers)
@@ -71,7 +77,7 @@ class GcsObjects:
         blob = self._blob(bucket, name)
         try:
             with _translated(name):
-                data: bytes = _CORRUPT_RETRY(blob.download_as_bytes)(timeout=_TIMEOUT, retry=_RETRY)
+                data: bytes = _CORRUPT_RETRY(blob.download_as_bytes)(timeout=self._timeout, retry=_RETRY)
         except SourceMissing:
             return None
         headers: Mapping[str, str] = self._answer.headers
@@ -89,7 +95,7 @@ class GcsObjects:
             with _translated(name):
                 # As stored: an object may say that it is compressed, and be a thousand times larger when it is not.
                 data: bytes = blob.download_as_bytes(
-                    start=0, end=length - 1, timeout=_TIMEOUT, retry=_RETRY, checksum=None, raw_download=True
+                    start=0, end=length - 1, timeout=self._timeout, retry=_RETRY, checksum=None, raw_download=True
                 )
         except SourceMissing:
             return None
@@ -107,7 +113,7 @@ class GcsObjects:
         try:
             with _translated(name):
                 data: bytes = blob.download_as_bytes(
-                    start=start, end=end, timeout=_TIMEOUT, retry=_RETRY, checksum=None, raw_download=True
+                    start=start, end=end, timeout=self._timeout, retry=_RETRY, checksum=None, raw_download=True
                 )
         except _EmptyRange:
             return b""
@@ -115,7 +121,9 @@ class GcsObjects:
 
     def info(self, bucket: str, name: str, *, generation: int | None = None) -> ObjectInfo | None:
         with _translated(name):
-            blob = self._client.bucket(bucket).get_blob(name, generation=generation, timeout=_TIMEOUT, retry=_RETRY)
+            blob = self._client.bucket(bucket).get_blob(
+                name, generation=generation, timeout=self._timeout, retry=_RETRY
+            )
         return _info(blob) if blob is not None else None
 
     def write(
@@ -131,12 +139,12 @@ class GcsObjects:
         blob = self._blob(bucket, name)
         blob.metadata = dict(metadata) if metadata else None
         try:
-            with _translated(name):
+            with _translated(name, needs_bucket_only=True):
                 blob.upload_from_string(
                     data,
                     content_type=content_type,
                     if_generation_match=if_generation,
-                    timeout=_TIMEOUT,
+                    timeout=self._timeout,
                     retry=_WRITE_RETRY if if_generation is not None else None,
                 )
         except _PreconditionFailed:
@@ -146,12 +154,12 @@ class GcsObjects:
     def delete(self, bucket: str, name: str, *, if_generation: int | None = None) -> None:
         try:
             with _translated(name):
-                self._blob(bucket, name).delete(if_generation_match=if_generation, timeout=_TIMEOUT, retry=_RETRY)
+                self._blob(bucket, name).delete(if_generation_match=if_generation, timeout=self._timeout, retry=_RETRY)
         except (SourceMissing, _PreconditionFailed):
             return
 
     def list(self, bucket: str, *, prefix: str, start: str | None = None, limit: int | None = None) -> Iterator[str]:
-        with _translated(prefix):
+        with _translated(prefix, needs_bucket_only=True):
             found = self._client.list_blobs(
                 bucket,
                 prefix=prefix,
@@ -159,7 +167,7 @@ class GcsObjects:
                 max_results=limit,
                 page_size=min(limit, 1000) if limit else None,
                 fields="items(name),nextPageToken",
-                timeout=_TIMEOUT,
+                timeout=self._timeout,
                 retry=_RETRY,
             )
             for blob in found:
@@ -178,15 +186,15 @@ class GcsObjects:
         with path.open("wb") as file, _translated(name):
             received = Received(file, lambda: self._answer.headers, on_bytes)
             retry = partial(_RESUME, on_error=received.broke_off)
-            blob.download_to_file(received, timeout=_TIMEOUT, retry=retry, checksum=None, raw_download=True)
+            blob.download_to_file(received, timeout=self._timeout, retry=retry, checksum=None, raw_download=True)
             received.check()
         return path.stat().st_size
 
     def upload(self, bucket: str, name: str, path: Path, *, content_type: str) -> None:
-        with _translated(name):
+        with _translated(name, needs_bucket_only=True):
             # Unconditional and yet safe to repeat: an attempt's folder has one writer.
             self._blob(bucket, name).upload_from_filename(
-                str(path), content_type=content_type, timeout=_TIMEOUT, retry=_RETRY, checksum="crc32c"
+                str(path), content_type=content_type, timeout=_UPLOAD_TIMEOUT, retry=_RETRY, checksum="crc32c"
             )
 
     def upload_session(
@@ -194,10 +202,10 @@ class GcsObjects:
     ) -> str:
         blob = self._blob(bucket, name)
         blob.metadata = dict(metadata)
-        with _translated(name):
+        with _translated(name, needs_bucket_only=True):
             # Only if absent: whoever holds the URL makes one object, once.
             url: str = blob.create_resumable_upload_session(
-                content_type=content_type, origin=origin, timeout=_TIMEOUT, if_generation_match=0
+                content_type=content_type, origin=origin, timeout=self._timeout, if_generation_match=0
             )
         return url
 
@@ -249,13 +257,15 @@ def _info(blob: Any) -> ObjectInfo:
 
 
 @contextmanager
-def _translated(name: str) -> Iterator[None]:
-    """Storage's errors in this project's terms."""
+def _translated(name: str, *, needs_bucket_only: bool = False) -> Iterator[None]:
+    """Storage's errors in this project's terms. Where the bucket alone is asked for, it alone can be missing."""
     try:
         yield
     except api.PreconditionFailed as cause:
         raise _PreconditionFailed("the object changed meanwhile") from cause
     except api.NotFound as cause:
+        if needs_bucket_only:
+            raise Misconfigured(f"no bucket for {name}") from cause
         raise SourceMissing(f"no object {name}, or not in that generation") from cause
     except api.RequestRangeNotSatisfiable as cause:
         raise _EmptyRange(f"{name} is empty") from cause

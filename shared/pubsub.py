@@ -46,7 +46,7 @@ class Subscription(Protocol):
         """Back at once; the subscription's retry policy says when it comes again."""
 
     def extend(self, ack_ids: Sequence[str], seconds: int) -> None:
-        """New ack deadlines, counted from now."""
+        """New ack deadlines, counted from now. Not tried twice: whoever extends does so with every beat."""
 
 
 class PubSubTopics:
@@ -63,7 +63,8 @@ class PubSubTopics:
 
 
 class PubSubSubscription:
-    def __init__(self, project: str, name: str, *, emulator: str | None = None) -> None:
+    def __init__(self, project: str, name: str, *, emulator: str | None = None, call_seconds: float = 10.0) -> None:
+        self._call_seconds = call_seconds
         transport = SubscriberGrpcTransport(channel=grpc.insecure_channel(emulator)) if emulator else None
         self._client = SubscriberClient(transport=transport)
         self._path = self._client.subscription_path(project, name)
@@ -91,15 +92,20 @@ class PubSubSubscription:
             self._client.acknowledge(subscription=self._path, ack_ids=[ack_id], timeout=_TIMEOUT_SECONDS)
 
     def nack(self, ack_id: str) -> None:
-        self.extend([ack_id], 0)
+        with _translated(self._path):
+            self._client.modify_ack_deadline(
+                subscription=self._path, ack_ids=[ack_id], ack_deadline_seconds=0, timeout=_TIMEOUT_SECONDS
+            )
 
     def extend(self, ack_ids: Sequence[str], seconds: int) -> None:
         with _translated(self._path):
+            # The next beat is the next try; this one has the lease to renew, too.
             self._client.modify_ack_deadline(
                 subscription=self._path,
                 ack_ids=list(ack_ids),
                 ack_deadline_seconds=seconds,
-                timeout=_TIMEOUT_SECONDS,
+                timeout=self._call_seconds,
+                retry=None,
             )
 
 

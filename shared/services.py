@@ -75,7 +75,7 @@ def tracer_of(settings: Settings) -> Tracer:
 
 
 def build(settings: Settings) -> Services:
-    objects = GcsObjects(settings.project, emulator=settings.storage_emulator_host)
+    objects = GcsObjects(settings.project, emulator=settings.storage_emulator_host, call_seconds=settings.call_seconds)
     return Services(
         settings=settings,
         objects=objects,

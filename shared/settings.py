@@ -65,6 +65,8 @@ class Settings(BaseModel):
     # Time, in seconds. beat < lease < ack deadline; resources.toml holds the deployed subscription's deadline.
     beat_seconds: Seconds = 4
     lease_seconds: Seconds = 45
+    #: A call to storage or Pub/Sub that a beat waits for is given up after so long without an answer.
+    call_seconds: Seconds = 10
     ack_deadline_seconds: Annotated[int, Field(ge=10, le=600)] = 60
     progress_seconds: Seconds = 2
     #: A slot that its execution no longer renews is free after this.
@@ -151,6 +153,15 @@ class Settings(BaseModel):
         faults = []
         if not self.beat_seconds * 2 <= self.lease_seconds < self.ack_deadline_seconds:
             faults.append("BEAT_SECONDS * 2 <= LEASE_SECONDS < ACK_DEADLINE_SECONDS must hold")
+        faults += [
+            f"BEAT_SECONDS + CALL_SECONDS < {name} must hold"
+            for name, seconds in (
+                ("LEASE_SECONDS", self.lease_seconds),
+                ("ACK_DEADLINE_SECONDS", self.ack_deadline_seconds),
+                ("SLOT_SECONDS", self.slot_seconds),
+            )
+            if not self.beat_seconds + self.call_seconds < seconds
+        ]
         emulators = (
             self.storage_emulator_host,
             self.pubsub_emulator_host,

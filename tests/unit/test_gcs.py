@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from google.auth.exceptions import RefreshError
@@ -16,17 +18,21 @@ from shared.gcs import GcsObjects
 
 @contextmanager
 def storage(
-    *statuses: int, headers: dict[str, str] | None = None, torn: int = 0
+    *statuses: int, headers: dict[str, str] | None = None, torn: int = 0, silent: int = 0, call_seconds: float = 10
 ) -> Iterator[tuple[GcsObjects, list[str]]]:
     """A client of a server that answers with these statuses, the last one for ever; and the requests it got.
 
-    The first `torn` answers carry a checksum that is not theirs.
+    The first `torn` answers carry a checksum that is not theirs; the first `silent` requests get none.
     """
     asked: list[str] = []
+    is_over = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
             self.do_GET()
 
         def do_GET(self) -> None:
@@ -34,6 +40,10 @@ def storage(
             is_object = "/o" in self.path
             status = statuses[min(len(asked), len(statuses) - 1)] if is_object else 200
             asked.extend([self.command] * is_object)
+            if is_object and len(asked) <= silent:
+                is_over.wait(60)
+                self.close_connection = True
+                return
             body = b'{"generation": "7", "name": "a", "bucket": "b", "updated": "2026-01-02T03:04:05Z", "size": "2"}'
             self.send_response(status)
             for name, value in (headers or {}).items():
@@ -52,8 +62,9 @@ def storage(
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield GcsObjects("p", emulator=f"http://127.0.0.1:{server.server_port}"), asked
+        yield GcsObjects("p", emulator=f"http://127.0.0.1:{server.server_port}", call_seconds=call_seconds), asked
     finally:
+        is_over.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -109,3 +120,49 @@ def test_a_token_that_could_not_be_had_is_a_passing_fault() -> None:
         objects._session.request = refuse
         with pytest.raises(Unavailable):
             objects.read("b", "a")
+
+
+HEADERS = {"X-Goog-Generation": "7", "Last-Modified": "Fri, 02 Jan 2026 03:04:05 GMT"}
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda objects: objects.read("b", "a"),
+        lambda objects: objects.info("b", "a"),
+        lambda objects: objects.head("b", "a", length=9),
+        lambda objects: objects.read_range("b", "a", 0, 9),
+        lambda objects: objects.write("b", "a", b"{}", if_generation=6),
+        lambda objects: objects.delete("b", "a"),
+        lambda objects: list(objects.list("b", prefix="a")),
+    ],
+    ids=["read", "info", "head", "read_range", "write", "delete", "list"],
+)
+def test_a_call_that_gets_no_answer_is_made_again_in_time(call: Callable[[GcsObjects], object]) -> None:
+    """A beat waits for it, and the lease for the beat."""
+    with storage(200, headers=HEADERS, silent=1, call_seconds=0.2) as (objects, asked):
+        began = time.monotonic()
+        call(objects)
+    assert time.monotonic() - began < 5
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda objects, file: objects.write("b", "a", b"{}", if_generation=0),
+        lambda objects, file: objects.write("b", "a", b"{}"),
+        lambda objects, file: objects.upload("b", "a", file, content_type="text/plain"),
+        lambda objects, file: objects.upload_session("b", "a", content_type="text/plain", metadata={}),
+        lambda objects, file: list(objects.list("b", prefix="a")),
+    ],
+    ids=["write if absent", "write", "upload", "upload_session", "list"],
+)
+def test_a_bucket_that_is_missing_is_an_operators_to_mend(
+    call: Callable[[GcsObjects, Path], object], tmp_path: Path
+) -> None:
+    """And no fault of the job's."""
+    file = tmp_path / "file"
+    file.write_bytes(b"{}")
+    with storage(404) as (objects, _), pytest.raises(Misconfigured, match="no bucket"):
+        call(objects, file)

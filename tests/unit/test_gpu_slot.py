@@ -20,7 +20,7 @@ NAME = "slots/gpu/0"
 @pytest.fixture
 def world() -> World:
     """Where one execution was just started with slot 0, for the job "a"."""
-    world = World(fake_services(gpu_slot=0, gpu_slot_token="t", beat_seconds=0.01, lease_seconds=1))
+    world = World(fake_services(gpu_slot=0, gpu_slot_token="t", beat_seconds=0.01, call_seconds=0.5, lease_seconds=1))
     first = json.dumps({"token": "t", "started": False, "job_id": "a"}).encode()
     world.services.objects.write("state", NAME, first, if_generation=0)
     return world

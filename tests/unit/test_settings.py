@@ -104,12 +104,28 @@ def test_a_secret_is_asked_for_only_where_it_is_used(service: str, secret: str) 
     [("4", "45", "60", True), ("5", "10", "11", True), ("5", "9.9", "60", False), ("4", "60", "60", False)],
 )
 def test_a_beat_a_lease_and_a_deadline_fit_into_each_other(beat: str, lease: str, deadline: str, holds: bool) -> None:
-    times = {"BEAT_SECONDS": beat, "LEASE_SECONDS": lease, "ACK_DEADLINE_SECONDS": deadline}
+    times = {"BEAT_SECONDS": beat, "CALL_SECONDS": "1", "LEASE_SECONDS": lease, "ACK_DEADLINE_SECONDS": deadline}
     if holds:
         assert parse({**REQUIRED, **times}).lease_seconds == float(lease)
     else:
         with pytest.raises(ValidationError, match="must hold"):
             parse({**REQUIRED, **times})
+
+
+@pytest.mark.parametrize("outlasts", ["LEASE_SECONDS", "ACK_DEADLINE_SECONDS", "SLOT_SECONDS"])
+def test_what_a_beat_renews_outlasts_a_call_that_hangs(outlasts: str) -> None:
+    times = {"BEAT_SECONDS": "4", "CALL_SECONDS": "20", "LEASE_SECONDS": "25", "ACK_DEADLINE_SECONDS": "26"}
+    assert parse({**REQUIRED, **times}).call_seconds == 20
+    lasts = {"LEASE_SECONDS": "24", "ACK_DEADLINE_SECONDS": "24", "SLOT_SECONDS": "24"}[outlasts]
+    with pytest.raises(ValidationError, match=f"BEAT_SECONDS \\+ CALL_SECONDS < {outlasts} must hold"):
+        parse({**REQUIRED, **times, outlasts: lasts})
+
+
+def test_by_default_a_lease_outlasts_a_beat_all_of_whose_calls_hang() -> None:
+    """The extension, the read and the write, and as much again as a beat may be late."""
+    settings = parse(REQUIRED)
+    longest = settings.beat_seconds + settings.progress_seconds + 3 * settings.call_seconds
+    assert longest < settings.lease_seconds < settings.slot_seconds
 
 
 def test_the_local_cloud_is_taken_with_all_its_emulators() -> None:

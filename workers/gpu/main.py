@@ -58,7 +58,9 @@ def main(
     threading.Thread(target=leave_when_asked, args=(asked, worker), name="leave", daemon=True).start()
     with _slot(worker):
         high, normal = (
-            PubSubSubscription(settings.project, name, emulator=settings.pubsub_emulator_host)
+            PubSubSubscription(
+                settings.project, name, emulator=settings.pubsub_emulator_host, call_seconds=settings.call_seconds
+            )
             for name in (settings.gpu_lanes if is_drain else settings.gke_lanes)
         )
         _log.info("worker ready", extra={"event": "worker.ready", "seconds": round(time.monotonic() - started, 2)})

@@ -1,0 +1,36 @@
+"""How long a call to Pub/Sub may last: the beat that extends a message's deadline renews the job's lease, too."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from shared.errors import Unavailable
+from shared.pubsub import PubSubSubscription
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """A port that takes connections and never says a word."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def closed() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@pytest.mark.parametrize("port", ["silent", "closed"])
+def test_an_extension_takes_no_longer_than_one_call_may(port: str, request: pytest.FixtureRequest) -> None:
+    address = f"127.0.0.1:{request.getfixturevalue(port)}"
+    subscription = PubSubSubscription("p", "s", emulator=address, call_seconds=0.5)
+    began = time.monotonic()
+    with pytest.raises(Unavailable):
+        subscription.extend(["a"], 60)
+    assert time.monotonic() - began < 5
