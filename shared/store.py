@@ -133,6 +133,8 @@ class JobStore:
             changed = change(seen)
             if changed is None or (changed == seen.job and not touch):
                 return seen
+            # Whatever the answer will be: the client's own second try may meet 412, or 429.
+            before, attempted = (seen.job, changed) if is_change(seen.job, changed) else (None, None)
             try:
                 generation = self._write(changed, seen.generation)
             except RateLimited:
@@ -144,7 +146,6 @@ class JobStore:
             if generation is not None:
                 self._tell(seen.job, changed)
                 return Snapshot(changed, generation, 0.0, seen.now)
-            before, attempted = (seen.job, changed) if is_change(seen.job, changed) else (None, None)
         return None
 
     def _write(self, job: Job, if_generation: int) -> int | None:

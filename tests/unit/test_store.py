@@ -119,6 +119,20 @@ def test_a_write_whose_answer_was_lost_is_found_and_not_repeated(store: JobStore
     assert stored(store) == seen.job
 
 
+@pytest.mark.parametrize("answer", [None, RateLimited("the client's own second try came too soon")])
+def test_a_write_that_took_effect_is_told_of_once_whatever_its_answer(
+    objects: FakeObjects, answer: RateLimited | None
+) -> None:
+    told: list[tuple[Job | None, Job]] = []
+    store = JobStore(objects, "state", tell=lambda *change: told.append(change), wait=objects.clock.advance)
+    store.create(JOB)
+    objects.clock.advance(60)
+    objects.faults.fail_next("objects.write jobs/", answer, happens=True)
+    leased = JOB.leased("mine", NOON)
+    store.update(JOB.job_id, lambda seen: leased if seen.job == JOB else None)
+    assert told == [(None, JOB), (JOB, leased)]
+
+
 def test_a_create_whose_answer_was_lost_says_that_there_is_a_record(objects: FakeObjects) -> None:
     store = JobStore(objects, "state", wait=objects.clock.advance)
     objects.lose_next_answer("jobs/")
