@@ -46,6 +46,12 @@ def _mend(marker: Marker, services: Services) -> Mended:
             "sweep failed", extra={"event": "sweep.failed", "job_id": marker.job_id, "error": error.reason_code}
         )
         return Mended.FAILED
+    except Exception:
+        # The outermost border of one job's mending: what breaks on it takes the safety net from no other.
+        _log.exception(
+            "sweep crashed", extra={"event": "sweep.failed", "job_id": marker.job_id, "error": "internal_error"}
+        )
+        return Mended.FAILED
 
 
 def _mend_one(marker: Marker, services: Services) -> Mended:

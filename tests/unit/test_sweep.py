@@ -176,17 +176,26 @@ def test_a_worker_that_was_quicker_than_the_sweep_keeps_its_lease(services: Fake
     assert (after.state, after.owner, after.attempt, after.times_resent) == (State.RUNNING, "quick", 2, 0)
 
 
+@pytest.mark.parametrize(
+    ("fault", "error", "level"),
+    [
+        (Unavailable("Pub/Sub is down"), "unavailable", logging.WARNING),
+        (ValueError("a bug"), "internal_error", logging.ERROR),
+    ],
+)
 def test_one_job_that_cannot_be_mended_does_not_keep_the_others_waiting(
-    services: FakeServices, caplog: pytest.LogCaptureFixture
+    services: FakeServices, caplog: pytest.LogCaptureFixture, fault: Exception, error: str, level: int
 ) -> None:
+    services.slots.take("a")
     for number in range(3):
         services.store.mark_open(Marker.of(job(str(number))))
         services.store.create(job(str(number)))
-    services.clock.advance(services.settings.grace_seconds)
-    services.faults.fail_next("topics.publish", Unavailable("Pub/Sub is down"))
+    services.clock.advance(services.settings.slot_start_seconds)
+    services.faults.fail_next("topics.publish", fault)
     with caplog.at_level(logging.WARNING):
-        assert sweep(services) == {"failed": 1, "sent": 2, "slots": 0}
-    assert "sweep.failed" in [line.event for line in caplog.records]
+        assert sweep(services) == {"failed": 1, "sent": 2, "slots": 1}
+    (line,) = [line for line in caplog.records if line.event == "sweep.failed"]
+    assert (line.error, line.levelno) == (error, level)
     services.clock.advance(60)
     assert sweep(services) == {"sent": 1, "nothing": 2, "slots": 0}
 
