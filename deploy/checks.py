@@ -206,7 +206,7 @@ def _any(live: Live, kind: str, names: Iterable[str]) -> bool:
 
 def _given(target: Target) -> dict[str, str]:
     """Secrets that come from files, and stand-ins for those that are made up."""
-    made_up = {"API_KEYS": '[{"name": "operator", "key": "k"}]', "WEBHOOK_SECRET": "w"}
+    made_up = {"API_KEYS": '[{"name": "operator", "key": "k"}]', "WEBHOOK_SECRET": "whsec_c3RhbmRpbmc="}
     folder = target.secrets_dir
     if folder is None:
         return made_up

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -15,6 +16,15 @@ from shared.api_keys import ApiKey, parse_keys
 
 def _comma_list(value: Any) -> Any:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _is_signing_key(secret: str) -> bool:
+    """As Standard Webhooks has it: base64, with `whsec_` before it; the padding may be missing."""
+    key = secret.rstrip().removeprefix("whsec_").rstrip("=")
+    try:
+        return bool(base64.b64decode(key + "=" * (-len(key) % 4), validate=True))
+    except ValueError:
+        return False
 
 
 #: The value of TRACES that means Google's service; any other is a file.
@@ -168,6 +178,8 @@ class Settings(BaseModel):
             self.tasks_emulator_host,
             self.run_emulator_host,
         )
+        if self.webhook_secret is not None and not _is_signing_key(self.webhook_secret.get_secret_value()):
+            faults.append("WEBHOOK_SECRET must be whsec_ and base64")
         if self.local_cloud and not (all(emulators) and self.project.startswith("local-")):
             faults.append(
                 "LOCAL_CLOUD trusts unsigned callers: it needs all four emulators and a project named local-…"

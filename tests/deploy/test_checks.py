@@ -128,10 +128,14 @@ def test_settings_are_tried_before_functions_are(settings: dict[str, str], said:
 
 def test_secrets_files_are_tried_and_never_shown(tmp_path: Path) -> None:
     (tmp_path / "API_KEYS").write_text('[{"name": "OPERATOR!", "key": "s3cret"}]\n')
+    (tmp_path / "WEBHOOK_SECRET").write_text("whsec_s3cret!\n")
     (tmp_path / "N8N_URL").write_text("https://example.com")
     faults = list(checks.values(target(secrets_dir=tmp_path)))
     assert any("no such secret: N8N_URL" in fault for fault in faults)
     assert any(fault.startswith("API_KEYS") for fault in faults)
+    (tmp_path / "API_KEYS").unlink()
+    faults += checks.values(target(secrets_dir=tmp_path))
+    assert any("WEBHOOK_SECRET must be" in fault for fault in faults)
     assert "s3cret" not in " ".join(faults)
 
 

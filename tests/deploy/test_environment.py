@@ -23,7 +23,11 @@ NOW = Situation(gke_route=True, subscriptions={"gpu-work": "gpu-work-abcdef"})
 KNOWN = {name.upper() for name in Settings.model_fields}
 #: The framework's own, not settings of ours.
 FRAMEWORK = {"WORKERS", "THREADS", "CLOUD_RUN_TIMEOUT_SECONDS"}
-SECRETS = {"API_KEYS": json.dumps([{"name": "operator", "key": "k"}]), "WEBHOOK_SECRET": "w", "ALERT_TOKEN": "t"}
+SECRETS = {
+    "API_KEYS": json.dumps([{"name": "operator", "key": "k"}]),
+    "WEBHOOK_SECRET": "whsec_c2VjcmV0",
+    "ALERT_TOKEN": "t",
+}
 
 
 @pytest.mark.parametrize("name", declared().functions)

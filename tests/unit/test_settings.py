@@ -6,6 +6,7 @@ import os
 import pytest
 from pydantic import ValidationError
 
+from shared import webhooks
 from shared.settings import Settings, from_environment, parse
 
 REQUIRED = {
@@ -78,10 +79,10 @@ def test_all_faults_are_told_at_once() -> None:
 
 
 def test_all_contradictions_are_told_at_once() -> None:
-    wrong = {**REQUIRED, **EMULATORS, "INVOKER_ACCOUNTS": "", "LEASE_SECONDS": "60"}
+    wrong = {**REQUIRED, **EMULATORS, "INVOKER_ACCOUNTS": "", "LEASE_SECONDS": "60", "WEBHOOK_SECRET": "whsec_?"}
     with pytest.raises(ValidationError) as caught:
         parse(wrong)
-    for part in ("ACK_DEADLINE_SECONDS", "LOCAL_CLOUD is not", "INVOKER_ACCOUNTS is missing"):
+    for part in ("ACK_DEADLINE_SECONDS", "LOCAL_CLOUD is not", "INVOKER_ACCOUNTS is missing", "WEBHOOK_SECRET must be"):
         assert part in str(caught.value)
 
 
@@ -144,9 +145,28 @@ def test_an_emulator_is_refused_outside_the_local_cloud(name: str) -> None:
         parse({**REQUIRED, name: EMULATORS[name]})
 
 
+@pytest.mark.parametrize(
+    "secret", ["whsec_not base64!!", "whsec_abcde", "whsec_", "whsec_ü", "plain-words", "whsec_a=b="]
+)
+def test_a_secret_that_signs_nothing_is_refused_and_not_shown(secret: str) -> None:
+    """Found at the first webhook, it would cost every one of them in silence."""
+    with pytest.raises(ValidationError, match="WEBHOOK_SECRET must be") as caught:
+        parse({**REQUIRED, "WEBHOOK_SECRET": secret})
+    assert f"{secret!r}" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "secret", ["whsec_c2VjcmV0", "whsec_c2VjcmV0cw==", "whsec_c2VjcmV0cw", "c2VjcmV0", "whsec_+/+/\n"]
+)
+def test_a_secret_that_is_taken_signs(secret: str) -> None:
+    given = parse({**REQUIRED, "WEBHOOK_SECRET": secret}).webhook_secret
+    assert given is not None
+    assert webhooks.sign(given.get_secret_value(), "id", 1, b"{}").startswith("v1,")
+
+
 def test_a_secret_is_not_printed() -> None:
-    names = ("WEBHOOK_SECRET", "ALERT_TOKEN", "N8N_ALERT_URL", "SLACK_WEBHOOK_URL")
-    secrets = {name: f"hidden-{name}" for name in names}
+    names = ("ALERT_TOKEN", "N8N_ALERT_URL", "SLACK_WEBHOOK_URL")
+    secrets = {"WEBHOOK_SECRET": "whsec_hiddenhidden", **{name: f"hidden-{name}" for name in names}}
     settings = parse({**REQUIRED, **secrets, "API_KEYS": '[{"name": "shop", "key": "hidden-key"}]'})
     assert "hidden" not in f"{settings!r} {settings.model_dump_json()}"
 
