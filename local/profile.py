@@ -61,15 +61,16 @@ class Profile:
         return resources.model_copy(
             update={
                 "subscriptions": {name: self._subscription(each) for name, each in resources.subscriptions.items()},
-                "queues": {name: self._queue(name, each) for name, each in resources.queues.items()},
+                "queues": {name: self._queue(name, each, resources) for name, each in resources.queues.items()},
             }
         )
 
     def _subscription(self, declared: Subscription) -> Subscription:
         return declared.model_copy(update={"ack_deadline": self.ack_deadline, "retry_min": 1, "retry_max": 5})
 
-    def _queue(self, name: str, declared: Queue) -> Queue:
-        concurrent = self.cpu_concurrency if name in CPU_QUEUES.values() else declared.concurrent_dispatches
+    def _queue(self, name: str, declared: Queue, resources: Resources) -> Queue:
+        # Of each function there is one instance here.
+        concurrent = self.cpu_concurrency if name in CPU_QUEUES.values() else resources.functions["deliver"].concurrency
         return declared.model_copy(update={"concurrent_dispatches": concurrent, "min_backoff": 1.0, "max_backoff": 5.0})
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -194,5 +195,6 @@ class Resources(_Declared):
     accounts: Mapping[str, Account]
 
 
+@cache
 def declared(file: Path = _FILE) -> Resources:
     return Resources.model_validate(tomllib.loads(file.read_text()))

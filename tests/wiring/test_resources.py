@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 import pytest
 
 from functions.deliver import _TIMEOUT_SECONDS as POST_SECONDS
+from local.profile import Profile
 from shared.cpu_task import _MARGIN as ANSWER_MARGIN_SECONDS
 from shared.lanes import CPU_QUEUES, Priority
 from shared.resources import Function, declared
@@ -105,7 +107,16 @@ def test_gpu_jobs_timeout_is_the_one_its_drainers_know() -> None:
 def test_one_webhook_try_fits_its_task_and_its_function() -> None:
     queue, deliver = RESOURCES.queues["webhooks"], RESOURCES.functions["deliver"]
     assert POST_SECONDS < queue.dispatch_deadline <= deliver.timeout
-    assert queue.concurrent_dispatches <= room(deliver)
+    assert queue.concurrent_dispatches == room(deliver) * deliver.max_instances
+
+
+def test_the_local_cloud_makes_as_many_tries_at_once_as_its_one_instance_holds() -> None:
+    fitted = Profile(model=Path("model")).fitted(RESOURCES)
+    assert fitted.queues["webhooks"].concurrent_dispatches == room(RESOURCES.functions["deliver"])
+
+
+def test_the_declaration_is_read_once() -> None:
+    assert declared() is RESOURCES
 
 
 def test_queues_outlast_the_records_own_attempts() -> None:
