@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import wait
 from dataclasses import dataclass
 from datetime import datetime
@@ -94,10 +94,13 @@ def refuse(request: JobRequest, why: PermanentError, services: Services) -> Subm
     return _enter(request, refused, services)
 
 
-def repeated(idempotency_key: str, sent: Mapping[str, Any], services: Services) -> Submitted | None:
-    """The job this key made before, if any, before anything else is looked at: its source may be gone by now."""
+def repeated(idempotency_key: str, sent: Sequence[Mapping[str, Any]], services: Services) -> Submitted | None:
+    """The job this key made before, if any, before anything else is looked at: its source may be gone by now.
+
+    `sent` is the request in each way in which the record may know it.
+    """
     seen = services.store.get(job_id_for(idempotency_key))
-    return _again(seen.job, request_hash(dict(sent)), services) if seen else None
+    return _again(seen.job, {request_hash(dict(each)) for each in sent}, services) if seen else None
 
 
 def send(job: Job, services: Services, *, task_suffix: str = "") -> bool:
@@ -190,13 +193,13 @@ def _entered(job: Job, services: Services) -> Submitted:
         seen = services.store.get(job.job_id)
         if seen is None:
             raise Unavailable(f"the record of {job.job_id} was there and is not")
-        return _again(seen.job, job.request_hash, services)
+        return _again(seen.job, {job.request_hash}, services)
     _announce(job, services)
     return Submitted(job, is_new=True)
 
 
-def _again(job: Job, sent_hash: str, services: Services) -> Submitted:
-    if job.request_hash != sent_hash:
+def _again(job: Job, sent_hashes: Set[str], services: Services) -> Submitted:
+    if job.request_hash not in sent_hashes:
         raise IdempotencyMismatch("this Idempotency-Key was used before, with another request")
     # Whoever was first may have died after any of these steps.
     if not job.state.is_terminal:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import flask
 
@@ -37,12 +37,11 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
     if wish == "gke" and not everything.settings.enable_gke_route:
         faults.append(Fault("X-Destination", "gke is not enabled here"))
     body = bodies.read(request, JobBody, faults, lambda body: sources.faults(body, everything))
-    # As a revision without lanes knew it, where there is no difference: the same request is the same job beside one.
-    lane = {"priority"} if body.priority is Priority.NORMAL else set()
-    sent = {**body.model_dump(mode="json", exclude=lane), "X-Destination": wish}
+    # Without defaults, which another release may have more of.
+    sent = {**body.model_dump(mode="json", exclude_unset=True), "X-Destination": wish}
     # NUL cannot be in a key's name, so no caller's key can be made to equal another's.
     whole_key = f"{key.name}\0{idempotency_key}" if idempotency_key else f"{key.name}\0random\0{secrets.token_hex(16)}"
-    submitted = repeated(whole_key, sent, everything) if idempotency_key else None
+    submitted = repeated(whole_key, (sent, _as_before(body, wish)), everything) if idempotency_key else None
     if submitted is None:
         admit(key, everything)
         found = sources.inspect(body.source, everything)
@@ -64,6 +63,12 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
             everything,
         )
     return _answer(request, submitted, everything)
+
+
+def _as_before(body: JobBody, wish: str | None) -> dict[str, Any]:
+    """The request as earlier releases' records know it: with every default but the priority's."""
+    lane = {"priority"} if body.priority is Priority.NORMAL else set()
+    return {**body.model_dump(mode="json", exclude=lane), "X-Destination": wish}
 
 
 def _answer(request: flask.Request, submitted: Submitted, everything: Services) -> flask.Response:

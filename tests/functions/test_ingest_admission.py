@@ -9,7 +9,6 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.api import Problem
-from shared.job import request_hash
 from tests.fakes.services import FakeServices, fake_services
 from tests.functions.serving import MP4, OPERATOR, SHOP, change, record, serving
 
@@ -124,14 +123,6 @@ class TestPriority:
         change(everything, job_id, "leased", "failed")
         api.post(f"/v1/jobs/{job_id}:redrive", headers=SHOP)
         assert [each.attributes["priority"] for each in everything.topics.on("gpu-tasks")] == ["high", "high"]
-
-    def test_saying_normal_is_saying_nothing(self, api: FlaskClient, everything: FakeServices) -> None:
-        """A revision that knows no lanes, beside this one, takes them for the same request."""
-        first = post(api, Idempotency_Key="k")
-        asked = {**BODY, "webhook_url": None, "id": None, "labels": {}, "X-Destination": None}
-        assert record(everything, first.json["job_id"]).request_hash == request_hash(asked)
-        assert post(api, body={**BODY, "priority": "normal"}, Idempotency_Key="k").json == first.json
-        assert post(api, body={**BODY, "priority": "high"}, Idempotency_Key="k").status_code == 422
 
     def test_another_priority_is_a_fault_with_its_field(self, api: FlaskClient) -> None:
         answer = post(api, body={**BODY, "priority": "urgent"})

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from shared.errors import Unavailable
 from shared.fetch import FetchPolicy, GuardedClient
-from shared.job import State
+from shared.job import State, request_hash
 from shared.operations import Probe, Thumbnails, Transcribe
 from tests.fakes.http_target import http_target
 from tests.fakes.services import FakeServices, fake_services
@@ -93,6 +93,28 @@ def test_order_of_a_bodys_fields_makes_no_other_request(api: FlaskClient) -> Non
     body = {**BODY, "labels": {"a": "1", "b": "2"}}
     turned = {**dict(reversed(body.items())), "labels": {"b": "2", "a": "1"}}
     assert post(api, body, Idempotency_Key="k").json == post(api, turned, Idempotency_Key="k").json
+
+
+def test_a_request_is_known_by_what_was_sent_alone(api: FlaskClient, everything: FakeServices) -> None:
+    """A release that adds a parameter with a default takes the same body for the same request."""
+    body = {**BODY, "operations": ["probe", {"name": "thumbnails", "count": 2}]}
+    job_id = post(api, body, Idempotency_Key="k").json["job_id"]
+    assert record(everything, job_id).request_hash == request_hash({**body, "X-Destination": None})
+
+
+@pytest.mark.parametrize("priority", ["normal", "high"])
+def test_a_record_that_an_earlier_release_made_knows_its_request(
+    api: FlaskClient, everything: FakeServices, priority: str
+) -> None:
+    """Those hashed every default, too, but for the priority `normal`."""
+    body = {**BODY, "priority": priority}
+    job_id = post(api, body, Idempotency_Key="k").json["job_id"]
+    defaults = {"webhook_url": None, "id": None, "labels": {}, "X-Destination": None}
+    hashed = {**BODY, **defaults, **({"priority": "high"} if priority == "high" else {})}
+    old = record(everything, job_id).model_copy(update={"request_hash": request_hash(hashed)})
+    everything.objects.put("state", f"jobs/{job_id}.json", old.model_dump_json().encode())
+    assert post(api, body, Idempotency_Key="k").json["job_id"] == job_id
+    assert post(api, {**body, "id": "other"}, Idempotency_Key="k").status_code == 422
 
 
 def test_same_key_of_another_caller_is_another_job(api: FlaskClient) -> None:

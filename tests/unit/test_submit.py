@@ -146,7 +146,7 @@ class TestRepetition:
         with pytest.raises(IdempotencyMismatch):
             submit(other, services)
         with pytest.raises(IdempotencyMismatch):
-            repeated(other.idempotency_key, other.sent, services)
+            repeated(other.idempotency_key, [other.sent], services)
         assert len(services.topics.published) == 1
         seen = services.store.get(first.job.job_id)
         assert seen is not None
@@ -162,16 +162,16 @@ class TestRepetition:
 
     def test_a_repetition_is_known_before_its_source_is_looked_at(self, services: FakeServices) -> None:
         asked = request(services)
-        assert repeated(asked.idempotency_key, asked.sent, services) is None
+        assert repeated(asked.idempotency_key, [asked.sent], services) is None
         first = submit(asked, services)
-        assert repeated(asked.idempotency_key, asked.sent, services) == Submitted(first.job, is_new=False)
+        assert repeated(asked.idempotency_key, [asked.sent], services) == Submitted(first.job, is_new=False)
 
     def test_a_repetition_while_the_job_runs_publishes_nothing(self, services: FakeServices) -> None:
         asked = request(services)
         job = submit(asked, services).job
         services.clock.advance(5)
         services.store.update(job.job_id, lambda seen: seen.job.leased("worker", NOON))
-        again = repeated(asked.idempotency_key, asked.sent, services)
+        again = repeated(asked.idempotency_key, [asked.sent], services)
         assert again is not None
         assert again.job.state is State.RUNNING
         assert len(services.topics.published) == 1
@@ -221,7 +221,7 @@ class TestRepetition:
 
 def repeated_or_new(asked: JobRequest, services: FakeServices) -> Submitted:
     """As `ingest` does."""
-    return repeated(asked.idempotency_key, asked.sent, services) or submit(asked, services)
+    return repeated(asked.idempotency_key, [asked.sent], services) or submit(asked, services)
 
 
 class TestRefusal:
