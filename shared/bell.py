@@ -7,6 +7,7 @@ import logging
 from shared.errors import Misconfigured
 from shared.events import JobMessage
 from shared.executions import NotStarted
+from shared.routing import Destination
 from shared.services import Services
 from shared.tracing import environment_of
 
@@ -14,15 +15,16 @@ _log = logging.getLogger(__name__)
 
 
 def ring(message: JobMessage, services: Services) -> bool:
-    """True when the bell may fall silent: the job is over, or runs. False: ring again.
+    """True when the bell may fall silent: the job is over, runs, or is the pods' by now. False: ring again.
 
     Raises Unavailable when the record cannot be read.
     """
     seen = services.store.get(message.job_id)
     if seen is None or seen.job.submission != message.submission:
         return True
-    if not seen.is_waiting(services.settings.lease_seconds):
-        _log.info("bell silent", extra={"event": "bell.silent", "state": seen.job.state})
+    is_ours = seen.job.destination is Destination.GPU
+    if not is_ours or not seen.is_waiting(services.settings.lease_seconds):
+        _log.info("bell silent", extra={"event": "bell.silent", "state": seen.job.state, "destination": seen.job.destination})
         return True
     _log.info("bell rung", extra={"event": "bell.rung", "state": seen.job.state})
     _start_execution(message.job_id, services)

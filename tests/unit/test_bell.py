@@ -10,6 +10,7 @@ from shared.errors import JobError, Misconfigured, Unavailable
 from shared.events import JobMessage
 from shared.executions import NotStarted
 from shared.job import Job, State
+from shared.routing import Destination
 from tests.fakes.services import FakeServices
 from tests.unit.samples import NOON, job, job_in
 
@@ -45,6 +46,13 @@ def test_the_bell_of_a_running_job_falls_silent_while_its_lease_lives(services: 
 def test_the_bell_of_an_older_submission_or_of_no_job_falls_silent(services: FakeServices) -> None:
     assert ring(bell(services, job(submission=2)), services) is True
     assert ring(JobMessage(job_id="0" * 32, submission=1), services) is True
+    assert services.executions.started == []
+
+
+def test_the_bell_of_a_job_that_went_to_gke_meanwhile_falls_silent(services: FakeServices) -> None:
+    """Its own message is the pods'; an execution of the GPU Job would find nothing."""
+    message = bell(services, job().leased("worker", NOON).handed_back(NOON, destination=Destination.GKE))
+    assert ring(message, services) is True
     assert services.executions.started == []
 
 
