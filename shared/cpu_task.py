@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Final
 
 from shared.dead_letters import give_up
+from shared.errors import Unavailable
 from shared.events import JobMessage
 from shared.services import Services
 from shared.store import Snapshot
@@ -29,7 +31,7 @@ def run(
 ) -> bool:
     """True when the task is done with; False when the queue must bring it again after its backoff.
 
-    Raises Unavailable, NotStarted.
+    Raises Unavailable before an execution runs, NotStarted.
     """
     settings = services.settings
     polls = _polls(time.monotonic() + deadline_seconds - _MARGIN, wait)
@@ -38,7 +40,8 @@ def run(
         # An earlier dispatch's execution is at it.
         if not next(polls, False):
             return False
-        seen = _relevant(message, services)
+        with suppress(Unavailable):
+            seen = _relevant(message, services)
     if seen is None:
         return True
     if seen.job.attempts_counted >= settings.max_attempts:
@@ -50,13 +53,15 @@ def run(
         span.note(execution=execution)
     _log.info("CPU execution started", extra={"event": "execution.started", "execution": execution})
     while next(polls, False):
-        # First whether it has ended, then the record: what it wrote last is then seen.
-        has_ended = services.executions.has_ended(execution)
-        seen = _relevant(message, services)
-        if seen is None:
-            return True
-        if has_ended and not seen.has_live_lease(settings.lease_seconds):
-            return False
+        # What this look cannot tell, the next one may: to give up now could start a second execution.
+        with suppress(Unavailable):
+            # First whether it has ended, then the record: what it wrote last is then seen.
+            has_ended = services.executions.has_ended(execution)
+            seen = _relevant(message, services)
+            if seen is None:
+                return True
+            if has_ended and not seen.has_live_lease(settings.lease_seconds):
+                return False
     return False
 
 

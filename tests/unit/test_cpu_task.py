@@ -186,6 +186,36 @@ def test_an_execution_that_was_not_started_is_told(
         serve(services, message, waiting)
 
 
+@pytest.mark.parametrize("call", ["executions.has_ended", "objects.read jobs/"])
+def test_a_look_at_its_execution_that_fails_is_made_again(
+    services: FakeServices, message: JobMessage, waiting: Waiting, call: str
+) -> None:
+    """An answer now would bring the task again, and with it a second execution."""
+    waiting.then[1] = lambda: services.faults.fail_next(call, Unavailable("503"), times=2)
+    waiting.then[4] = lambda: change(services, message, taken, succeeded)
+    assert serve(services, message, waiting) is True
+    assert len(services.executions.started) == 1
+    assert len(waiting.pauses) == 4
+
+
+def test_a_look_at_an_earlier_dispatchs_execution_that_fails_is_made_again(
+    services: FakeServices, message: JobMessage, waiting: Waiting
+) -> None:
+    change(services, message, taken)
+    waiting.then[1] = lambda: services.faults.fail_next("objects.read jobs/", Unavailable("503"))
+    waiting.then[2] = lambda: change(services, message, succeeded)
+    assert serve(services, message, waiting) is True
+    assert services.executions.started == []
+
+
+def test_looks_that_fail_go_on_no_longer_than_the_task(
+    services: FakeServices, message: JobMessage, waiting: Waiting
+) -> None:
+    services.faults.fail_next("executions.has_ended", Unavailable("503"), times=1000)
+    assert serve(services, message, waiting, deadline_seconds=30.05) is False
+    assert len(waiting.pauses) > 1
+
+
 def test_two_executions_for_one_job_do_no_harm(services: FakeServices, message: JobMessage, waiting: Waiting) -> None:
     """The answer to the first start was lost, and the queue brought the task again."""
     services.faults.fail_next("executions.start", Unavailable("503"), happens=True)
