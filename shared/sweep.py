@@ -62,6 +62,10 @@ def _mend_one(marker: Marker, services: Services) -> Mended:
         if services.store.marker_age_seconds(marker) < settings.abandoned_seconds:
             return Mended.NOTHING
         services.store.mark_closed(marker)
+        # A redrive may have come upon that marker, and taken it for its own, since the record was read.
+        seen = services.store.get(job_id)
+        if seen is not None and seen.job.submission == marker.submission:
+            services.store.mark_open(marker)
         return Mended.MARKER
     if seen.job.submission > marker.submission:
         if not seen.job.state.is_terminal:

@@ -13,8 +13,9 @@ from shared.bell import ring
 from shared.errors import Unavailable
 from shared.events import JobMessage, job_message
 from shared.job import Job, State
+from shared.redrive import redrive
 from shared.routing import Destination
-from shared.store import Marker, index_key
+from shared.store import JobStore, Marker, index_key
 from shared.sweep import sweep
 from tests.fakes.services import FakeServices, fake_services
 from tests.unit.samples import NOON, job, job_in
@@ -66,6 +67,25 @@ def test_a_marker_of_a_redrive_that_is_not_written_yet_waits_for_it(services: Fa
     services.clock.advance(services.settings.abandoned_seconds)
     assert sweep(services) == {"marker": 1, "slots": 0}
     assert markers(services) == []
+
+
+def test_a_marker_that_a_redrive_takes_up_while_it_is_taken_away_is_put_back(services: FakeServices) -> None:
+    """The first redrive died after its marker; the second comes between the sweep's look and its deletion."""
+    lost = job_in(State.DEAD_LETTERED)
+    services.store.create(lost)
+    marker = Marker(lost.job_id, lost.caller, 2)
+    services.store.mark_open(marker)
+    services.clock.advance(services.settings.abandoned_seconds)
+
+    class Store(JobStore):
+        def mark_closed(self, marker: Marker) -> None:
+            redrive(lost.job_id, services)
+            super().mark_closed(marker)
+
+    store = Store(services.objects, "state", wait=services.clock.advance)
+    sweep(replace(services, store=store))
+    assert record_of(services, lost).submission == 2
+    assert markers(services) == [marker.object_name]
 
 
 @pytest.mark.parametrize(("state", "kept"), [(State.QUEUED, ["-2"]), (State.FAILED, [])])
