@@ -44,7 +44,7 @@ def run(
             seen = _relevant(message, services)
     if seen is None:
         return True
-    if seen.job.attempts_counted >= settings.max_attempts:
+    if seen.job.is_used_up(settings.max_attempts):
         give_up(seen.job, seen.job.exhausted(), services)
         return True
     with services.tracer.span("execution.start", job_id=message.job_id) as span:

@@ -15,6 +15,7 @@ from pydantic import Field, field_serializer
 
 from shared.classify import FileFacts
 from shared.job_parts import (
+    HANDED_BACK,
     WORKER_LOST,
     Artifact,
     Failure,
@@ -60,6 +61,8 @@ TRANSITIONS: Final[dict[State, frozenset[State]]] = {
     State.DEAD_LETTERED: frozenset({State.QUEUED}),
     State.CANCELLED: frozenset({State.QUEUED}),
 }
+#: A submission may be taken so many times as often as its attempts may count: hand-backs have an end, too.
+_LEASES_PER_ATTEMPT: Final = 4
 #: Attempts that are over which a record tells of; the oldest make room.
 _PAST_ATTEMPTS: Final = 30
 
@@ -95,6 +98,8 @@ class Job(Frozen):
     attempt: int = 0
     #: Attempts of this submission that count (hand-backs do not).
     attempts_counted: int = 0
+    #: How often this submission was handed back, for no fault of the job's.
+    hand_backs: int = 0
     #: How often the sweep has sent this job's message again since it was last at work.
     times_resent: int = 0
     owner: str | None = None
@@ -216,17 +221,22 @@ class Job(Frozen):
             State.QUEUED,
             now,
             attempts_counted=self.attempts_counted - 1,
+            hand_backs=self.hand_backs + 1,
             queued_at=now,
             progress=None,
             **reroute,
         )
 
+    def is_used_up(self, max_attempts: int) -> bool:
+        """May it be taken no more? Hand-backs count for little, not for nothing: each may cost a worker its end."""
+        leases = self.attempts_counted + self.hand_backs
+        return self.attempts_counted >= max_attempts or leases >= max_attempts * _LEASES_PER_ATTEMPT
+
     def exhausted(self) -> Failure:
         """Why a job whose attempts are used up is given up."""
-        last = self.failure or WORKER_LOST
-        return Failure(
-            code=last.code, message=f"gave up after {self.attempts_counted} attempts; the last: {last.message}"
-        )
+        last = self.failure or (HANDED_BACK if self.hand_backs and self.state is State.QUEUED else WORKER_LOST)
+        tries = f"{self.attempts_counted} attempts" + (f" and {self.hand_backs} hand-backs" if self.hand_backs else "")
+        return Failure(code=last.code, message=f"gave up after {tries}; the last: {last.message}")
 
     def dead_lettered(self, failure: Failure, now: datetime, *, last_beat: datetime | None = None) -> Self:
         return self._ended(State.DEAD_LETTERED, last_beat or now, failure=failure, finished_at=now)
@@ -250,6 +260,7 @@ class Job(Frozen):
             State.QUEUED,
             submission=self.submission + 1,
             attempts_counted=0,
+            hand_backs=0,
             times_resent=0,
             machine_seconds_before=self.machine_seconds,
             queued_at=now,

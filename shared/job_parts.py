@@ -83,6 +83,8 @@ class Failure(Frozen):
 
 #: What is known of an attempt whose worker never said a last word.
 WORKER_LOST: Final = Failure(code="worker_lost", message="the worker died in the middle of the work")
+#: What is known of one whose workers ended, each time, before the work could.
+HANDED_BACK: Final = Failure(code="handed_back", message="each worker had to end before the work could")
 
 
 class WebhookTry(Frozen):

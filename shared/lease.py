@@ -33,7 +33,7 @@ class Claim(StrEnum):
     HELD = "held"
     #: Terminal, redriven under a newer submission, or without a record: nothing to do.
     OVER = "over"
-    #: All attempts are used up.
+    #: All attempts are used up, or it was handed back too often.
     EXHAUSTED = "exhausted"
 
 
@@ -55,7 +55,7 @@ def take(job_id: str, submission: int, owner: str, services: Services, place: Pl
             return Claim.OVER
         if seen.has_live_lease(settings.lease_seconds):
             return Claim.HELD
-        return Claim.EXHAUSTED if job.attempts_counted >= settings.max_attempts else Claim.TAKEN
+        return Claim.EXHAUSTED if job.is_used_up(settings.max_attempts) else Claim.TAKEN
 
     def change(seen: Snapshot) -> Job | None:
         if judge(seen) is not Claim.TAKEN or seen.job.owner == owner:

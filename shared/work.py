@@ -221,22 +221,19 @@ def _upload(result: Result, folder: Path, prefix: str, services: Services) -> tu
 def _end(job: Job, services: Services, outcome: Callable[[Job], Job]) -> Verdict:
     """Record a terminal outcome, fenced by the lease, and conclude."""
     seen = _change_mine(job, services, outcome)
-    if seen is None or not seen.job.state.is_terminal:
-        return Verdict.AGAIN
-    conclude(seen.job, services)
-    return Verdict.OVER
+    if seen is not None and seen.job.submission == job.submission and seen.job.state.is_terminal:
+        conclude(seen.job, services)
+    return _verdict(job, seen)
 
 
 def _retry(job: Job, failure: Failure, services: Services) -> Verdict:
     """Back to the queue; after the last attempt, the dead letter."""
     seen = _change_mine(job, services, lambda mine: mine.retried(failure, services.now()))
-    if seen is None or seen.job.state is not State.QUEUED:
-        # Recorded already, or another's by now; what is left to do for it the sweep does.
-        return Verdict.OVER if seen is None or seen.job.state.is_terminal else Verdict.AGAIN
-    if job.attempts_counted >= services.settings.max_attempts:
+    verdict = _verdict(job, seen)
+    if seen is not None and verdict is Verdict.AGAIN and seen.job.is_used_up(services.settings.max_attempts):
         give_up(seen.job, seen.job.exhausted(), services)
         return Verdict.OVER
-    return Verdict.AGAIN
+    return verdict
 
 
 def _out_of_time(job: Job, why: Stopping | TooLong, worker: Worker) -> Verdict:
@@ -251,13 +248,13 @@ def _let_go(job: Job, signal: JobError, services: Services) -> Verdict:
     """Hand the job back uncounted, or leave it to whoever owns it now."""
     _log.info("attempt ended early", extra={"event": f"job.{signal.reason_code}"})
     seen = _change_mine(job, services, lambda mine: mine.handed_back(services.now()))
-    if seen is None or seen.job.state.is_terminal:
-        return Verdict.OVER
-    if isinstance(signal, Stopping) and seen.job.state is State.QUEUED and job.destination is not Destination.CPU:
+    verdict = _verdict(job, seen)
+    is_pulled = job.destination is not Destination.CPU
+    if seen is not None and verdict is Verdict.AGAIN and isinstance(signal, Stopping) and is_pulled:
         # A new message, since this worker goes: the bell of the old one fell silent when the job was picked up.
         send(seen.job, services)
         return Verdict.OVER
-    return Verdict.AGAIN
+    return verdict
 
 
 def _too_long(job: Job, error: TooLong, services: Services) -> Verdict:
@@ -269,9 +266,18 @@ def _too_long(job: Job, error: TooLong, services: Services) -> Verdict:
         return _end(job, services, lambda mine: mine.failed(failure, services.now()))
     reroute = {"destination": Destination.GKE, "reason": f"gke: {error.message}"}
     seen = _change_mine(job, services, lambda mine: mine.handed_back(services.now(), **reroute))
-    if seen is not None and seen.job.state is State.QUEUED:
+    verdict = _verdict(job, seen)
+    if seen is not None and verdict is Verdict.AGAIN:
         send(seen.job, services)
-    return Verdict.OVER
+        return Verdict.OVER
+    return verdict
+
+
+def _verdict(job: Job, seen: Snapshot | None) -> Verdict:
+    """What becomes of this attempt's message, by the record as its end left it; that may be another's by now."""
+    if seen is None or seen.job.submission != job.submission or seen.job.state.is_terminal:
+        return Verdict.OVER
+    return Verdict.HELD if seen.job.state is State.RUNNING else Verdict.AGAIN
 
 
 def _change_mine(job: Job, services: Services, change: Callable[[Job], Job]) -> Snapshot | None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from shared.errors import Unavailable
 from shared.services import use
+from tests.fakes.processor import FakeProcessor
 from tests.fakes.services import fake_services
+from tests.fakes.world import NO_BEATS, PNG, World, request
 from workers.cpu.main import main
 
 
@@ -49,3 +53,20 @@ def test_storage_that_is_down_is_one_line_too(tmp_path: Path, capsys: pytest.Cap
 def test_without_a_job_it_is_bad_usage() -> None:
     with use(fake_services()):
         assert main(threading.Event()) == 2
+
+
+def test_the_deadline_counts_from_the_beginning_of_the_process_and_not_from_the_end_of_its_imports(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "model.bin").touch()
+    everything = fake_services(model=str(tmp_path), **NO_BEATS)
+    job = World(everything).submit(request(everything, file=PNG)).job
+    everything.clock.advance(5)
+    told = everything.settings.model_copy(update={"job_id": job.job_id, "submission": 1})
+    began = time.monotonic() - told.task_timeout_seconds
+    with use(replace(everything, settings=told)):
+        assert main(threading.Event(), lambda **_: FakeProcessor(), began=began) == 0
+    seen = everything.store.get(job.job_id)
+    assert seen is not None
+    assert seen.job.failure is not None
+    assert seen.job.failure.code == "too_long"

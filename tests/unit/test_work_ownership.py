@@ -16,13 +16,15 @@ from shared.errors import (
 )
 from shared.events import job_message
 from shared.job import State
+from shared.lease import LeaseLost
+from shared.redrive import redrive
 from shared.routing import Destination
 from shared.work import Verdict, attempt
 from tests.fakes.processor import Blocked, FakeProcessor, Step, after, fail, succeed
 from tests.fakes.services import fake_services
 from tests.fakes.world import NO_BEATS, WEBHOOK, World, request
 from tests.unit.attempts import submitted, try_once, webhooks
-from tests.unit.samples import NOON
+from tests.unit.samples import NO_LUCK, NOON
 from tests.waiting import eventually
 
 
@@ -39,6 +41,25 @@ class TestOwnership:
         assert (verdict, running.owner) == (Verdict.HELD, "another")
 
     @pytest.mark.parametrize("ending", [succeed(), fail(ProcessingFailed("no")), fail(Unavailable("down"))])
+    def test_a_late_workers_last_attempt_takes_none_from_a_redrive(self, world: World, ending: Step) -> None:
+        services = world.services
+
+        def be_redriven() -> None:
+            services.store.update(job.job_id, lambda seen: seen.job.dead_lettered(NO_LUCK, NOON))
+            services.clock.advance(5)
+            services.store.update(job.job_id, lambda seen: seen.job.redriven(NOON))
+            services.clock.advance(5)
+
+        job = submitted(world)
+        for _ in range(services.settings.max_attempts - 1):
+            try_once(world, job, fail(Unavailable("down")))
+        verdict, redriven = try_once(world, job, after(be_redriven, ending))
+        assert (verdict, redriven.state, redriven.submission) == (Verdict.OVER, State.QUEUED, 2)
+        assert (webhooks(services), services.topics.on("dead-letters")) == ([], [])
+
+    @pytest.mark.parametrize(
+        "ending", [succeed(), fail(ProcessingFailed("no")), fail(Unavailable("down")), fail(LeaseLost("lost"))]
+    )
     def test_a_worker_that_wakes_up_after_its_lease_was_taken_records_nothing_and_causes_no_webhook(
         self, world: World, ending: Step
     ) -> None:
@@ -52,7 +73,7 @@ class TestOwnership:
         job = submitted(world)
         verdict, running = try_once(world, job, after(sleep_through_the_lease, ending))
         assert (running.state, running.owner, running.attempt, running.outcome) == (State.RUNNING, "the next", 2, None)
-        assert verdict is Verdict.AGAIN
+        assert verdict is Verdict.HELD
         assert webhooks(services) == []
         assert services.topics.on("dead-letters") == []
         assert services.objects.names("state", "open/") == [f"open/shop/{job.job_id}"]
@@ -126,7 +147,26 @@ class TestEarlyEnd:
         # The bell of the first message may be silent by now: a second one rings for whoever comes next.
         assert [message.topic for message in beating.services.topics.published] == ["gpu-tasks"] * 2
 
-    def test_hand_backs_never_use_a_job_up(self, world: World) -> None:
+    def test_a_job_is_not_handed_back_for_ever(self, world: World) -> None:
+        """Each hand-back may end a worker before its time: four times the attempts are enough."""
+        job, worker, services = submitted(world), world.worker(), world.services
+        worker.stop.set()
+        most = 4 * services.settings.max_attempts
+        for number in range(1, most + 1):
+            _, back = try_once(world, job, worker=worker)
+            assert (back.state, back.attempt, back.attempts_counted) == (State.QUEUED, number, 0)
+        verdict, lost = try_once(world, job)
+        assert lost.failure is not None
+        assert (verdict, lost.state, lost.failure.code) == (Verdict.OVER, State.DEAD_LETTERED, "handed_back")
+        assert lost.failure.message.startswith("gave up after 0 attempts and 20 hand-backs")
+        assert len(services.topics.on("dead-letters")) == 1
+        # A person's word gives it as many again.
+        redrive(job.job_id, services)
+        services.clock.advance(2)
+        assert attempt(job.job_id, 2, world.worker()) is Verdict.OVER
+        assert world.job(job.job_id).state is State.SUCCEEDED
+
+    def test_hand_backs_are_not_counted_as_attempts(self, world: World) -> None:
         job, worker = submitted(world), world.worker()
         worker.stop.set()
         for number in range(1, 8):

@@ -21,12 +21,14 @@ from shared.work import Verdict, Worker, attempt
 _log = logging.getLogger(__name__)
 
 
-def main(stop: threading.Event, make_processor: Callable[..., Processor] = MediaProcessor) -> int:
-    """One attempt, handed back when `stop` is set.
+def main(
+    stop: threading.Event, make_processor: Callable[..., Processor] = MediaProcessor, *, began: float | None = None
+) -> int:
+    """One attempt, handed back when `stop` is set, in a process that `began` then, on the monotonic clock.
 
     Exit status 0 when nothing is left to do for this job, 1 when the queue must bring it again, 2 for bad usage.
     """
-    started = time.monotonic()
+    started = time.monotonic() if began is None else began
     log.setup()
     everything = services()
     settings = everything.settings

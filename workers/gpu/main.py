@@ -37,9 +37,13 @@ _HAND_BACK_SECONDS: Final = 10.0
 
 
 def main(
-    arguments: Sequence[str], asked: threading.Event, make_processor: Callable[..., Processor] = MediaProcessor
+    arguments: Sequence[str],
+    asked: threading.Event,
+    make_processor: Callable[..., Processor] = MediaProcessor,
+    *,
+    began: float | None = None,
 ) -> int:
-    """Work until there is no more, or until `asked` to leave.
+    """Work until there is no more, or until `asked` to leave; the process `began` then, on the monotonic clock.
 
     Exit status 0: the queue was drained; the jobs' records say what became of them. 1: no GPU or model. 2: usage.
     """
@@ -47,7 +51,7 @@ def main(
         print(__doc__, file=sys.stderr)  # noqa: T201
         return 2
     is_drain = arguments[0] == "drain"
-    started = time.monotonic()
+    started = time.monotonic() if began is None else began
     log.setup()
     everything = services()
     settings = everything.settings
