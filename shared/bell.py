@@ -24,7 +24,9 @@ def ring(message: JobMessage, services: Services) -> bool:
         return True
     is_ours = seen.job.destination is Destination.GPU
     if not is_ours or not seen.is_waiting(services.settings.lease_seconds):
-        _log.info("bell silent", extra={"event": "bell.silent", "state": seen.job.state, "destination": seen.job.destination})
+        _log.info(
+            "bell silent", extra={"event": "bell.silent", "state": seen.job.state, "destination": seen.job.destination}
+        )
         return True
     _log.info("bell rung", extra={"event": "bell.rung", "state": seen.job.state})
     _start_execution(message.job_id, services)

@@ -18,6 +18,8 @@ _FRESH_SECONDS: Final = 60.0
 _LAST_SECONDS: Final = 15.0
 #: So long after that end work may go without hearing of it; then it is ended over its head.
 _DEAF_SECONDS: Final = 10.0
+#: What goes through a whole recording does so in no less than this of its length, whatever the machine.
+_LEAST_FACTOR: Final = 0.0005
 #: A measured factor is taken with a reserve, and only from recordings long enough to tell, in seconds.
 _RESERVE, _TELLING_SECONDS = 1.25, 30.0
 
@@ -35,6 +37,14 @@ class OutOfTime(Stopping):
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """Seconds that work is likely to take, and that it takes at the least; 0 where that is not known."""
+
+    likely: float
+    least: float
+
+
+@dataclass(frozen=True, slots=True)
 class TimeLimit:
     """The time of one attempt; monotonic clock, seconds."""
 
@@ -44,21 +54,30 @@ class TimeLimit:
     whole_seconds: float
     #: No other process would have more time for this attempt.
     is_fresh: bool
+    #: What is too long here may go to where no process has an end.
+    may_move: bool = False
 
     @classmethod
-    def of(cls, started_at: float, ends_at: float | None, whole_seconds: float) -> TimeLimit:
+    def of(cls, started_at: float, ends_at: float | None, whole_seconds: float, *, may_move: bool = False) -> TimeLimit:
         """The limit of an attempt that begins now, in a process that began at `started_at`."""
-        return cls(ends_at, whole_seconds, time.monotonic() - started_at < _FRESH_SECONDS)
+        return cls(ends_at, whole_seconds, time.monotonic() - started_at < _FRESH_SECONDS, may_move)
 
-    def check_need(self, seconds: float) -> None:
-        """Raises TooLong when the work fits no process, OutOfTime when it would fit a fresh one."""
-        if self.ends_at is None or not seconds:
+    def check_need(self, need: Need) -> None:
+        """Raises TooLong when the work fits no process, OutOfTime when a fresh one has more time for it.
+
+        TooLong moves a job that may move, and ends any other for good. To move it, a guess is enough; to end it, the
+        work must be too long by what was measured, or at the least. Where only the guess says so, the work begins, in a
+        fresh process: `check_now` ends it if the guess was right.
+        """
+        if self.ends_at is None:
             return
-        fits_now = seconds <= self.ends_at - time.monotonic() - _LAST_SECONDS
-        if seconds > self.whole_seconds * _MARGIN or (self.is_fresh and not fits_now):
+        left = self.ends_at - time.monotonic() - _LAST_SECONDS
+        most = self.whole_seconds * _MARGIN
+        seconds = need.likely if self.may_move else need.least
+        if seconds > (min(most, left) if self.is_fresh else most):
             raise TooLong(f"the work needs about {seconds:.0f} s; an attempt has {self.whole_seconds:.0f} s")
-        if not fits_now:
-            raise OutOfTime(f"the work needs about {seconds:.0f} s, more than this process has left")
+        if need.likely > left and not self.is_fresh:
+            raise OutOfTime(f"the work needs about {need.likely:.0f} s, more than this process has left")
 
     def check_now(self, *, is_deaf: bool = False) -> None:
         """The same for work that is under way and was thought to be shorter; somewhat later for what `is_deaf`."""
@@ -80,12 +99,14 @@ class Pace:
         self._assumed = assumed
         self._measured: dict[frozenset[str], float] = {}
 
-    def needs(self, media_seconds: float | None, operations: Sequence[Operation]) -> float:
-        """Seconds that the operations are likely to take; 0 when that is not known."""
+    def needs(self, media_seconds: float | None, operations: Sequence[Operation]) -> Need:
+        """What the operations need; what was measured is likely, and is taken for the least, too."""
         thorough = _thorough(operations)
         if not media_seconds or not thorough:
-            return 0.0
-        return media_seconds * self._measured.get(thorough, self._assumed)
+            return Need(0.0, 0.0)
+        measured = self._measured.get(thorough)
+        likely, least = (self._assumed, min(self._assumed, _LEAST_FACTOR)) if measured is None else (measured, measured)
+        return Need(media_seconds * likely, media_seconds * least)
 
     def learn(self, media_seconds: float | None, seconds: float, operations: Sequence[Operation]) -> None:
         """Note how long it took."""

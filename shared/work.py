@@ -122,7 +122,12 @@ def _take(job_id: str, submission: int, worker: Worker) -> Taken:
 
 def _leased(job: Job, worker: Worker, extend: Callable[[], None]) -> Verdict:
     services = worker.services
-    limit = TimeLimit.of(worker.started_at, worker.ends_at, services.settings.task_timeout_seconds)
+    limit = TimeLimit.of(
+        worker.started_at,
+        worker.ends_at,
+        services.settings.task_timeout_seconds,
+        may_move=_may_move(job, services),
+    )
     with tempfile.TemporaryDirectory(prefix=f"{job.job_id}-") as folder:
         beat = Beat(
             job,
@@ -259,9 +264,7 @@ def _let_go(job: Job, signal: JobError, services: Services) -> Verdict:
 
 def _too_long(job: Job, error: TooLong, services: Services) -> Verdict:
     """What fits no attempt of a Cloud Run Job goes to GKE, whose pods have no end, or fails at once."""
-    # GKE, too: a Cloud Run Job's execution that got the GPU message of a job on its way there sends it on once more.
-    is_gpu = job.destination in (Destination.GPU, Destination.GKE)
-    if not (is_gpu and services.settings.enable_gke_route):
+    if not _may_move(job, services):
         failure = Failure(code=error.reason_code, message=error.message)
         return _end(job, services, lambda mine: mine.failed(failure, services.now()))
     reroute = {"destination": Destination.GKE, "reason": f"gke: {error.message}"}
@@ -271,6 +274,11 @@ def _too_long(job: Job, error: TooLong, services: Services) -> Verdict:
         send(seen.job, services)
         return Verdict.OVER
     return verdict
+
+
+def _may_move(job: Job, services: Services) -> bool:
+    # GKE, too: a Cloud Run Job's execution that got the GPU message of a job on its way there sends it on once more.
+    return services.settings.enable_gke_route and job.destination in (Destination.GPU, Destination.GKE)
 
 
 def _verdict(job: Job, seen: Snapshot | None) -> Verdict:

@@ -103,7 +103,7 @@ class ChaosEngine:
         if use_up(faults, "large-results"):
             _write_without_end(folder / "facts.json")
         if use_up(faults, "long"):
-            admit(1e6)
+            admit(1e9)
         is_deadly = use_up(faults, "deadly")
         if is_deadly or use_up(faults, "real"):
             engine = self._real(is_deadly=is_deadly)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from shared.operations import Loudness, Operation, Probe, Shots, Thumbnails, Transcribe
-from shared.time_limit import Pace
+from shared.errors import TooLong
+from shared.operations import Loudness, Operation, Probe, Shots, Thumbnails, Transcribe, Waveform
+from shared.time_limit import Need, Pace, TimeLimit
 
 
 @pytest.mark.parametrize(
@@ -20,18 +23,40 @@ from shared.time_limit import Pace
 def test_only_what_goes_through_the_whole_recording_costs_its_length(
     operations: tuple[Operation, ...], seconds: float
 ) -> None:
-    assert Pace(0.2).needs(100.0, operations) == pytest.approx(seconds)
-    assert Pace(0.2).needs(None, operations) == 0.0
+    assert Pace(0.2).needs(100.0, operations).likely == pytest.approx(seconds)
+    assert Pace(0.2).needs(None, operations) == Need(0.0, 0.0)
 
 
 def test_quick_work_teaches_nothing_about_slow_work() -> None:
     pace = Pace(0.2)
     pace.learn(100.0, 1.0, (Loudness(), Probe()))
-    assert pace.needs(1000.0, (Loudness(),)) == pytest.approx(12.5)
-    assert pace.needs(1000.0, (Transcribe(),)) == pytest.approx(200.0)
+    assert pace.needs(1000.0, (Loudness(),)).likely == pytest.approx(12.5)
+    assert pace.needs(1000.0, (Transcribe(),)).likely == pytest.approx(200.0)
 
 
 def test_a_short_recording_teaches_nothing() -> None:
     pace = Pace(0.2)
     pace.learn(5.0, 5.0, (Transcribe(),))
-    assert pace.needs(1000.0, (Transcribe(),)) == pytest.approx(200.0)
+    assert pace.needs(1000.0, (Transcribe(),)).likely == pytest.approx(200.0)
+
+
+def test_what_was_measured_is_sure_and_what_is_assumed_is_not() -> None:
+    pace = Pace(0.2)
+    assert pace.needs(1000.0, (Loudness(),)).least == pytest.approx(0.5)
+    pace.learn(100.0, 1.0, (Loudness(),))
+    assert pace.needs(1000.0, (Loudness(),)) == Need(12.5, 12.5)
+
+
+@pytest.mark.parametrize(("hours", "is_admitted"), [(3, True), (24, True), (24 * 60, False)])
+def test_a_cpu_execution_refuses_a_long_hearing_only_when_no_machine_could_end_it(
+    hours: float, is_admitted: bool
+) -> None:
+    """Whose pace nobody has measured: a CPU execution does one job."""
+    now = time.monotonic()
+    limit = TimeLimit.of(now, now + 1500, 1500)
+    need = Pace(0.15).needs(hours * 3600, (Loudness(), Waveform()))
+    if is_admitted:
+        limit.check_need(need)
+    else:
+        with pytest.raises(TooLong):
+            limit.check_need(need)

@@ -244,6 +244,7 @@ class TestTime:
         job = submitted(world)
         ends_at = None if left is None else time.monotonic() + left
         worker = world.worker(ends_at=ends_at, age=age)
+        worker.pace.learn(100.0, 40.0, job.operations)
         _, after_it = try_once(world, job, worker=worker)
         assert worker.closing.is_set() is (after_it.state is State.QUEUED)
         assert after_it.state is state
@@ -268,9 +269,27 @@ class TestTime:
         assert beating.job(job.job_id) == failed
         assert webhooks(beating.services) == [f"{job.job_id}-1-1"]
 
+    @pytest.mark.parametrize(
+        ("media_seconds", "left", "age", "state", "code"),
+        [
+            (720, 300, 600, State.QUEUED, None),
+            (720, 300, 0, State.SUCCEEDED, None),
+            (1e4, 300, 600, State.QUEUED, None),
+            (1e4, 899, 0, State.SUCCEEDED, None),
+            (1e8, 899, 0, State.FAILED, "too_long"),
+        ],
+    )
+    def test_a_guess_hands_a_job_back_and_never_ends_it(
+        self, world: World, media_seconds: float, left: float, age: float, state: State, code: str | None
+    ) -> None:
+        world.processor.seconds = media_seconds
+        job, worker = submitted(world), world.worker(ends_at=time.monotonic() + left, age=age)
+        _, after_it = try_once(world, job, worker=worker)
+        assert (after_it.state, after_it.failure.code if after_it.failure else None) == (state, code)
+
     @pytest.fixture
     def with_gke(self) -> World:
-        return World(fake_services(**NO_BEATS, enable_gke_route=True), FakeProcessor(seconds=1e6))
+        return World(fake_services(**NO_BEATS, enable_gke_route=True), FakeProcessor(seconds=1e8))
 
     def test_what_fits_no_execution_goes_to_gke_where_that_is_allowed(self, with_gke: World) -> None:
         job = submitted(with_gke)
