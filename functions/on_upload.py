@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 import functions_framework
 from cloudevents.http import CloudEvent
@@ -22,14 +22,13 @@ from shared.api_keys import UPLOADER
 from shared.errors import InvalidRequest, PermanentError, SourceMissing
 from shared.events import UploadedObject, traceparent, uploaded_object
 from shared.faults import faults_of
-from shared.job import Source, job_id_for
+from shared.job import Job, Source, job_id_for
 from shared.services import Services, services
+from shared.store import Marker
 from shared.submit import JobRequest, refuse, submit
+from shared.tickets import Ticket
 
 _log = logging.getLogger(__name__)
-
-#: Objects that POST /v1/uploads named: tickets/<ticket>/<filename>.
-_TICKET: Final = re.compile(r"tickets/([0-9a-f]{32})/[^/]+")
 
 
 @functions_framework.cloud_event
@@ -44,25 +43,27 @@ def on_upload(event: CloudEvent) -> None:
         accept(upload, trace, services())
 
 
-def accept(upload: UploadedObject, trace: str | None, everything: Services) -> None:
-    """Make the object a job, or a record of its refusal. Raises RetryableError."""
+def accept(upload: UploadedObject, trace: str | None, everything: Services) -> Job | None:
+    """Make the object a job, or a record of its refusal; None for what is no upload. Raises RetryableError."""
     if upload.bucket != everything.settings.uploads_bucket:
         # Our own results must never become uploads.
         _log.error("event of another bucket dropped", extra={"event": "upload.foreign", "bucket": upload.bucket})
-        return
+        return None
     if upload.name.endswith("/") and upload.size == 0:
         _log.info("folder placeholder ignored", extra={"event": "upload.folder"})
-        return
+        return None
     head = everything.objects.head(upload.bucket, upload.name, length=classify.HEAD_BYTES, generation=upload.generation)
     facts = (
         classify.classify(upload.name, upload.content_type, head.data, upload.size)
         if head
         else classify.presume(upload.name, upload.content_type, upload.size)
     )
+    ticket = _ticket(upload, everything)
+    holder = ticket.holder(upload.metadata, everything.settings.api_keys) if ticket else None
     bare = JobRequest(
-        idempotency_key=_key(upload, everything),
+        idempotency_key=_key(upload, ticket),
         sent={"bucket": upload.bucket, "name": upload.name, "generation": upload.generation},
-        caller=UPLOADER,
+        caller=holder.name if holder else UPLOADER,
         source=Source(uri=f"gs://{upload.bucket}/{upload.name}", generation=upload.generation),
         file=facts,
         traceparent=trace,
@@ -72,26 +73,31 @@ def accept(upload: UploadedObject, trace: str | None, everything: Services) -> N
         if head is None:
             raise SourceMissing("the upload was deleted or overwritten before it was looked at")
         request = _with_metadata(bare, upload.metadata, everything)
-        submit(request, everything)
+        job = submit(request, everything).job
     except PermanentError as error:
         _log.warning("upload refused: %s", error.reason_code, extra={"event": "upload.refused"})
-        refuse(request, error, everything)
+        job = refuse(request, error, everything).job
+    if holder is not None and holder.allowance is not None:
+        # The job has a marker of its own by now, or needs none.
+        everything.store.mark_closed(Marker.of_ticket(job.job_id, holder.name))
+    return job
 
 
-def ticket_key(bucket: str, ticket: str) -> str:
-    """The idempotency key of an upload announced by POST /v1/uploads."""
-    return f"{bucket}/tickets/{ticket}"
+def job_of(upload: UploadedObject, everything: Services) -> Job | None:
+    """The job that this upload has become. Raises RetryableError."""
+    seen = everything.store.get(job_id_for(_key(upload, _ticket(upload, everything))))
+    return seen.job if seen else None
 
 
-def _key(upload: UploadedObject, everything: Services) -> str:
-    """A ticket's first upload is the job its caller was told of; anything else is its own generation's."""
-    own = f"{upload.bucket}/{upload.name}#{upload.generation}"
-    ticket = _TICKET.fullmatch(upload.name)
-    if ticket is None:
-        return own
-    announced = ticket_key(upload.bucket, ticket[1])
-    seen = everything.store.get(job_id_for(announced))
-    return announced if seen is None or seen.job.source.generation == upload.generation else own
+def _key(upload: UploadedObject, ticket: Ticket | None) -> str:
+    return ticket.idempotency_key if ticket else f"{upload.bucket}/{upload.name}#{upload.generation}"
+
+
+def _ticket(upload: UploadedObject, everything: Services) -> Ticket | None:
+    """The ticket that this upload redeems, for the first generation at its name; a later one is a job of its own."""
+    ticket = Ticket.named(upload.bucket, upload.name)
+    seen = everything.store.get(ticket.job_id) if ticket else None
+    return ticket if seen is None or seen.job.source.generation == upload.generation else None
 
 
 def _with_metadata(request: JobRequest, metadata: Mapping[str, str], everything: Services) -> JobRequest:
@@ -104,11 +110,10 @@ def _with_metadata(request: JobRequest, metadata: Mapping[str, str], everything:
         raise InvalidRequest(f"the upload's metadata: {text}", faults) from cause
     if asked.webhook_url is not None:
         everything.http.check(asked.webhook_url)
-    known = {key.name for key in everything.settings.api_keys}
     return JobRequest(
         idempotency_key=request.idempotency_key,
         sent=request.sent,
-        caller=asked.caller if asked.caller in known else request.caller,
+        caller=request.caller,
         source=request.source,
         file=request.file,
         operations=operations_of(asked.operations) if asked.operations else None,

@@ -10,8 +10,10 @@ from shared.services import Services
 def admit(key: ApiKey, services: Services) -> None:
     """Raises Overloaded while too much waits on all routes together, or too much of this caller's is unfinished.
 
-    A backlog that is not known admits. An allowance is passed by no more jobs than its caller has requests under way
-    at the same moment: each counts what the ones before it have marked open, without a lock. Raises Unavailable.
+    A backlog that is not known admits. A ticket of POST /v1/uploads counts like a job until its file has come, or for
+    TICKET_SECONDS. An allowance is passed by no more jobs than its caller has requests under way at the same moment
+    (each counts what the ones before it have marked open, without a lock) and files later than that.
+    Raises Unavailable.
     """
     waiting = services.work_backlog.waiting()
     if waiting is not None and waiting >= services.settings.max_backlog:
@@ -20,4 +22,7 @@ def admit(key: ApiKey, services: Services) -> None:
         )
     allowance = key.allowance
     if allowance is not None and services.store.count_open(key.name, limit=allowance) >= allowance:
-        raise Overloaded(f"{key.name} has {allowance} unfinished jobs, which is its allowance", code="allowance_used")
+        raise Overloaded(
+            f"{key.name} has {allowance} unfinished jobs and open tickets, which is its allowance",
+            code="allowance_used",
+        )

@@ -83,8 +83,6 @@ class UploadMetadata(_Asked):
 
     model_config = ConfigDict(extra="ignore")
     operations: _Operations | None = None
-    #: The API key's name, where POST /v1/uploads announced the upload.
-    caller: str | None = None
     traceparent: str | None = None
 
 

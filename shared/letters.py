@@ -6,14 +6,14 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from shared.events import JobId
+from shared.events import JobId, UploadedObject
 from shared.job import Job, State
 
 
 class Letter(BaseModel):
-    """Our own letter, or a message that Pub/Sub's backstop gave up: that one carries only the job's id."""
+    """Our own letter, or what Pub/Sub's backstop gave up: a message with a job's id alone, or an upload's event."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     job_id: JobId | None = None
@@ -39,6 +39,14 @@ class KeptLetter(Letter):
     #: Of the message that brought it.
     attributes: dict[str, str] = {}
     discarded: Discarded | None = None
+
+    @property
+    def upload(self) -> UploadedObject | None:
+        """The upload that a message of Eventarc's told of, which `on_upload` never took."""
+        try:
+            return None if self.job_id else UploadedObject.model_validate(self.model_extra)
+        except ValidationError:
+            return None
 
     def said(self, name: str) -> Any:
         """What a letter says beside the fields that all have; None when it says nothing of it."""

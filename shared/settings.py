@@ -92,6 +92,8 @@ class Settings(BaseModel):
     grace_seconds: Seconds = 120
     #: A marker whose record never came is taken away after this: longer than any request to a function may last.
     abandoned_seconds: Seconds = 600
+    #: A ticket of POST /v1/uploads that no file came for counts against its caller's allowance for so long.
+    ticket_seconds: Seconds = 3600
     task_timeout_seconds: Seconds = 900
     #: Between SIGTERM and SIGKILL: Cloud Run's own, or a pod's terminationGracePeriodSeconds.
     termination_grace_seconds: Seconds = 10

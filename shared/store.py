@@ -1,7 +1,8 @@
 """The jobs' records, markers and index, as objects in the state bucket.
 
 jobs/<job_id>.json                the record
-open/<caller>/<job_id>[-<submission>]   a marker for the sweep: written before the record, removed when all is done
+open/<caller>/<job_id>[-<submission>]   a marker for the sweep: written before the record, removed when all is done;
+                                  -0 is a ticket's, which counts against its caller's allowance until the file comes
 index/<inverted time>-<job_id>    written once, so that "newest first" is a listing
 """
 
@@ -60,12 +61,18 @@ class Marker:
     job_id: str
     #: Who submitted it: an API key's name, or "upload".
     caller: str
+    #: 0: none yet, but the caller holds a ticket for the file.
     submission: int = 1
 
     @classmethod
     def of(cls, job: Job) -> Marker:
         """That of the job's present submission."""
         return cls(job.job_id, job.caller, job.submission)
+
+    @classmethod
+    def of_ticket(cls, job_id: str, caller: str) -> Marker:
+        """That of a job whose file is still to come; it has no record."""
+        return cls(job_id, caller, 0)
 
     @classmethod
     def named(cls, object_name: str) -> Marker:
@@ -76,7 +83,7 @@ class Marker:
     @property
     def object_name(self) -> str:
         """Those of one caller lie together, so that they can be counted."""
-        return f"open/{self.caller}/{self.job_id}" + (f"-{self.submission}" if self.submission > 1 else "")
+        return f"open/{self.caller}/{self.job_id}" + (f"-{self.submission}" if self.submission != 1 else "")
 
 
 class JobStore:
@@ -169,12 +176,13 @@ class JobStore:
             yield Marker.named(name)
 
     def open_jobs(self) -> Iterator[str]:
-        """Every job that has a marker, once."""
-        for job_id, _ in groupby(self.markers(), key=lambda marker: marker.job_id):
+        """Every job that has a marker, once; tickets are no jobs yet."""
+        markers = (marker for marker in self.markers() if marker.submission)
+        for job_id, _ in groupby(markers, key=lambda marker: marker.job_id):
             yield job_id
 
     def count_open(self, caller: str, *, limit: int) -> int:
-        """How many open jobs the caller has, counted up to `limit`: one listing, however many others there are."""
+        """How many open jobs and tickets the caller has, up to `limit`: one listing, however many others there are."""
         return sum(1 for _ in self._objects.list(self._bucket, prefix=f"open/{caller}/", limit=limit))
 
     def add_to_index(self, job: Job) -> None:

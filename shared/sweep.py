@@ -19,7 +19,8 @@ _log = logging.getLogger(__name__)
 
 class Mended(StrEnum):
     NOTHING = "nothing"
-    #: A marker whose record, or whose submission of it, was never written: nobody was told of that.
+    #: A marker whose record, or whose submission of it, was never written: nobody was told of that, or of a file that
+    #: never came.
     MARKER = "marker"
     #: A terminal job whose webhook or marker was left.
     CONCLUDED = "concluded"
@@ -59,7 +60,8 @@ def _mend_one(marker: Marker, services: Services) -> Mended:
     job_id = marker.job_id
     seen = services.store.get(job_id)
     if seen is None or seen.job.submission < marker.submission:
-        if services.store.marker_age_seconds(marker) < settings.abandoned_seconds:
+        patience = settings.abandoned_seconds if marker.submission else settings.ticket_seconds
+        if services.store.marker_age_seconds(marker) < patience:
             return Mended.NOTHING
         services.store.mark_closed(marker)
         # A redrive may have come upon that marker, and taken it for its own, since the record was read.

@@ -126,7 +126,7 @@ def _leased(job: Job, worker: Worker, extend: Callable[[], None]) -> Verdict:
         worker.started_at,
         worker.ends_at,
         services.settings.task_timeout_seconds,
-        may_move=_may_move(job, services),
+        may_move=worker.ends_at is not None and _may_move(job, services),
     )
     with tempfile.TemporaryDirectory(prefix=f"{job.job_id}-") as folder:
         beat = Beat(
@@ -278,7 +278,7 @@ def _too_long(job: Job, error: TooLong, services: Services) -> Verdict:
 
 def _may_move(job: Job, services: Services) -> bool:
     # GKE, too: a Cloud Run Job's execution that got the GPU message of a job on its way there sends it on once more.
-    return services.settings.enable_gke_route and job.destination in (Destination.GPU, Destination.GKE)
+    return job.destination in (Destination.GPU, Destination.GKE) and services.settings.enable_gke_route
 
 
 def _verdict(job: Job, seen: Snapshot | None) -> Verdict:

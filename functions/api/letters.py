@@ -17,6 +17,7 @@ from functions.api import bodies
 from functions.api.answers import answer
 from functions.api.jobs import accepted
 from functions.api.keys import may_see
+from functions.on_upload import accept, job_of
 from shared.api import status_url
 from shared.api_keys import ApiKey
 from shared.api_letters import DiscardBody, LetterPage, LetterView
@@ -82,11 +83,15 @@ def get(request: flask.Request, everything: Services, key: ApiKey, date: str, na
 
 
 def redrive(request: flask.Request, everything: Services, key: ApiKey, date: str, name: str) -> flask.Response:
-    """A fresh start of the letter's job; nothing, where it was started afresh since."""
+    """A fresh start of the letter's job, or the job of its upload; nothing, where that was done since."""
     found = _own(f"{date}/{name}", key, everything)
-    if found.job is None:
-        raise Conflict("the letter's job has no record, so there is nothing to start afresh")
-    return accepted(redriven(found.job.job_id, everything, submission=found.letter.submission), everything)
+    if found.job is not None:
+        return accepted(redriven(found.job.job_id, everything, submission=found.letter.submission), everything)
+    upload = found.letter.upload
+    job = accept(upload, None, everything) if upload else None
+    if job is None:
+        raise Conflict("the letter names no job with a record, and no upload, so there is nothing to start afresh")
+    return accepted(job, everything)
 
 
 def discard(request: flask.Request, everything: Services, key: ApiKey, date: str, name: str) -> flask.Response:
@@ -109,6 +114,8 @@ def look(letter_id: str, everything: Services) -> Found | None:
     letter = everything.letters.get(letter_id)
     if letter is None:
         return None
+    if letter.upload is not None:
+        return Found(letter_id, letter, job_of(letter.upload, everything))
     seen = everything.store.get(letter.job_id) if letter.job_id else None
     return Found(letter_id, letter, seen.job if seen else None)
 
@@ -150,14 +157,15 @@ def _is_between(moment: datetime, since: datetime | None, until: datetime | None
 def _view(found: Found, everything: Services) -> LetterView:
     letter, job, settings = found.letter, found.job, everything.settings
     data = letter.said("data")
-    source = letter.said("source")
+    upload = letter.upload
+    source = f"gs://{upload.bucket}/{upload.name}" if upload else letter.said("source")
     return LetterView(
         id=found.id,
         state=found.state,
         code=letter.code,
         reason=letter.reason,
         kept_at=letter.kept_at,
-        job_id=letter.job_id,
+        job_id=letter.job_id or (job.job_id if job else None),
         submission=letter.submission if letter.job_id else None,
         job_state=job.state if job else None,
         source=job.source.uri if job else source if isinstance(source, str) else None,

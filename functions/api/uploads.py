@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from collections.abc import Iterator
 from typing import Final
 
@@ -11,15 +10,15 @@ import flask
 
 from functions.api import bodies, sources
 from functions.api.answers import answer
-from functions.on_upload import ticket_key
 from shared.admission import admit
 from shared.api import UploadBody, UploadTicket, operations_of, status_url
 from shared.api_keys import ApiKey
 from shared.errors import Fault
 from shared.events import traceparent
-from shared.job import job_id_for
 from shared.lanes import Priority
 from shared.services import Services
+from shared.store import Marker
+from shared.tickets import Ticket
 
 #: Storage takes 8 KiB of custom metadata with an object (https://cloud.google.com/storage/quotas#objects); the rest
 #: is for what we add ourselves.
@@ -30,11 +29,14 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
     body = bodies.read(request, UploadBody, (), lambda body: _faults(body, everything))
     admit(key, everything)
     settings = everything.settings
-    ticket = secrets.token_hex(16)
-    name = f"tickets/{ticket}/{body.filename}"
-    metadata = {**_metadata(body), "caller": key.name}
+    ticket = Ticket.new(settings.uploads_bucket)
+    name = ticket.object_name(body.filename)
+    metadata = {**_metadata(body), **ticket.held_by(key)}
     if trace := traceparent(request.headers.get("traceparent")):
         metadata["traceparent"] = trace
+    if key.allowance is not None:
+        # Until its file comes, the ticket counts like the job that it will be.
+        everything.store.mark_open(Marker.of_ticket(ticket.job_id, key.name))
     url = everything.objects.upload_session(
         settings.uploads_bucket,
         name,
@@ -42,12 +44,11 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
         metadata=metadata,
         origin=request.headers.get("Origin"),
     )
-    job_id = job_id_for(ticket_key(settings.uploads_bucket, ticket))
     made = UploadTicket(
         upload_url=url,
-        job_id=job_id,
+        job_id=ticket.job_id,
         id=body.id,
-        status_url=status_url(job_id, settings.ingest_url),
+        status_url=status_url(ticket.job_id, settings.ingest_url),
         object=f"gs://{settings.uploads_bucket}/{name}",
     )
     return answer(made, 201)

@@ -171,6 +171,7 @@ def _sweeps(watch: Watch) -> None:
     everything.store.update(moved.job_id, lambda seen: seen.job.model_copy(update={"destination": Destination.GKE}))
     change(everything, submitted(everything, "over", webhook_url=WEBHOOK).job_id, "leased", "succeeded")
     everything.store.mark_open(Marker("f" * 32, "shop"))
+    everything.store.mark_open(Marker.of_ticket("e" * 32, "shop"))
     everything.slots.take("f" * 32)
     everything.clock.advance(everything.settings.grace_seconds + everything.settings.slot_start_seconds)
     with _at_work(watch, "dispatch", everything) as client:

@@ -91,10 +91,29 @@ def on_the_cpu(everything: FakeServices, key: str = "example", **more: Any) -> J
     return submitted(everything, key, operations=(Probe(),), **more)
 
 
+def generation_of(everything: FakeServices, upload: str) -> int:
+    found = everything.objects.info("uploads", upload)
+    assert found is not None
+    return found.generation
+
+
 def record(everything: FakeServices, job_id: str) -> Job:
     seen = everything.store.get(job_id)
     assert seen is not None
     return seen.job
+
+
+def uploaded(everything: FakeServices, ticket: Any, data: bytes = MP4) -> Job:
+    """What the caller does with a ticket, storage with the upload, and `on_upload` with storage's event."""
+    name = ticket["object"].removeprefix("gs://uploads/")
+    metadata = everything.objects.sessions[ticket["upload_url"]]
+    generation = everything.objects.put("uploads", name, data, metadata=metadata)
+    made = event("storage_finalized.json")
+    made["data"] |= {"name": name, "generation": str(generation), "size": str(len(data)), "metadata": metadata}
+    with serving("on_upload", everything) as on_upload:
+        headers = {"Content-Type": "application/cloudevents+json"}
+        assert on_upload.post("/", data=json.dumps(made), headers=headers).status_code == 200
+    return record(everything, ticket["job_id"])
 
 
 def change(everything: FakeServices, job_id: str, *steps: str) -> Job:

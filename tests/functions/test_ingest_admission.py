@@ -9,8 +9,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from shared.api import Problem
+from shared.store import Marker
+from shared.sweep import sweep
 from tests.fakes.services import FakeServices, fake_services
-from tests.functions.serving import MP4, OPERATOR, SHOP, change, record, serving
+from tests.functions.serving import MP4, OPERATOR, SHOP, TEXT, change, record, serving, uploaded
 
 BODY = {"source": "gs://uploads/talks/keynote.mp4", "operations": ["transcribe"]}
 UPLOAD = {"filename": "talk.mp4", "content_type": "video/mp4"}
@@ -60,6 +62,49 @@ def test_a_key_at_its_allowance_is_told_to_come_again(
     before = everything.objects.names("state")
     assert refused(post(api, path, body)) == "allowance_used"
     assert everything.objects.names("state") == before
+
+
+class TestTickets:
+    def test_a_ticket_counts_like_the_job_that_it_will_be(self, api: FlaskClient, everything: FakeServices) -> None:
+        assert [post(api, "/v1/uploads", UPLOAD).status_code for _ in range(2)] == [201, 201]
+        for path, body in (("/v1/uploads", UPLOAD), ("/v1/jobs", BODY)):
+            assert refused(post(api, path, body)) == "allowance_used"
+
+    def test_its_file_makes_it_one_job_and_not_two(self, api: FlaskClient, everything: FakeServices) -> None:
+        job = uploaded(everything, post(api, "/v1/uploads", UPLOAD).json)
+        assert everything.objects.names("state", "open/") == [f"open/shop/{job.job_id}"]
+        assert post(api).status_code == 202
+        assert refused(post(api)) == "allowance_used"
+
+    def test_one_whose_file_is_no_media_makes_room(self, api: FlaskClient, everything: FakeServices) -> None:
+        uploaded(everything, post(api, "/v1/uploads", UPLOAD).json, TEXT)
+        assert everything.objects.names("state", "open/") == []
+
+    def test_one_that_no_file_came_for_makes_room_in_time(self, api: FlaskClient, everything: FakeServices) -> None:
+        tickets = [post(api, "/v1/uploads", UPLOAD).json for _ in range(2)]
+        everything.clock.advance(everything.settings.ticket_seconds - 1)
+        sweep(everything)
+        assert refused(post(api)) == "allowance_used"
+        everything.clock.advance(1)
+        assert sweep(everything)["marker"] == 2
+        assert post(api).status_code == 202
+        # A file that comes late is taken all the same, and is its caller's.
+        assert uploaded(everything, tickets[0]).caller == "shop"
+
+    def test_one_whose_function_died_before_it_went_is_swept(self, api: FlaskClient, everything: FakeServices) -> None:
+        job = uploaded(everything, post(api, "/v1/uploads", UPLOAD).json)
+        everything.clock.advance(5)
+        everything.store.mark_open(Marker.of_ticket(job.job_id, "shop"))
+        sweep(everything)
+        assert list(everything.store.markers()) == [Marker.of(job)]
+
+    def test_a_key_without_an_allowance_pays_nothing_for_it(self, api: FlaskClient, everything: FakeServices) -> None:
+        assert post(api, "/v1/uploads", UPLOAD, **OPERATOR).status_code == 201
+        assert everything.objects.names("state") == []
+
+    def test_tickets_are_no_jobs_yet(self, api: FlaskClient, everything: FakeServices) -> None:
+        post(api, "/v1/uploads", UPLOAD)
+        assert list(everything.store.open_jobs()) == []
 
 
 def test_another_key_is_not_held_up(api: FlaskClient, used_up: list[str]) -> None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from pydantic import SecretStr
 
 from shared.fetch import FetchPolicy, GuardedClient
-from shared.job import Job, State
+from shared.job import State, job_id_for
+from shared.sweep import sweep
 from tests.fakes.services import FakeServices, fake_services
-from tests.functions.serving import MP4, OPERATOR, SHOP, TEXT, event, record, serving
+from tests.functions.serving import OPERATOR, SHOP, TEXT, generation_of, record, serving, uploaded
 
 BODY: dict[str, Any] = {"filename": "keynote.mp4", "content_type": "video/mp4"}
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -19,19 +20,6 @@ TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 def post(api: FlaskClient, body: Any, **headers: str) -> Any:
     return api.post("/v1/uploads", json=body, headers={**SHOP, **headers})
-
-
-def uploaded(everything: FakeServices, ticket: Any, data: bytes = MP4) -> Job:
-    """What the caller does with the ticket, storage with the upload, and `on_upload` with storage's event."""
-    name = ticket["object"].removeprefix("gs://uploads/")
-    metadata = everything.objects.sessions[ticket["upload_url"]]
-    generation = everything.objects.put("uploads", name, data, metadata=metadata)
-    made = event("storage_finalized.json")
-    made["data"] |= {"name": name, "generation": str(generation), "size": str(len(data)), "metadata": metadata}
-    with serving("on_upload", everything) as on_upload:
-        headers = {"Content-Type": "application/cloudevents+json"}
-        assert on_upload.post("/", data=json.dumps(made), headers=headers).status_code == 200
-    return record(everything, ticket["job_id"])
 
 
 def test_upload_becomes_the_announced_job_with_all_that_was_asked(api: FlaskClient, everything: FakeServices) -> None:
@@ -142,6 +130,32 @@ def test_an_upload_that_happened_is_never_refused_and_counts() -> None:
     key = {"name": "shop", "key": "secret-shop-key", "allowance": 1}
     everything = fake_services(api_keys=(key,))
     with serving("ingest", everything) as api:
-        tickets = [post(api, BODY).json for _ in range(3)]
+        tickets = []
+        for _ in range(3):
+            tickets.append(post(api, BODY).json)
+            everything.clock.advance(everything.settings.ticket_seconds)
+            sweep(everything)
         assert [uploaded(everything, ticket).state for ticket in tickets] == [State.QUEUED] * 3
         assert post(api, BODY).status_code == 429
+
+
+def test_a_tickets_seal_is_good_for_its_first_file_alone(api: FlaskClient, everything: FakeServices) -> None:
+    """Who may read the object's metadata and write to the bucket uses nobody's allowance up with it."""
+    ticket = post(api, BODY).json
+    first = uploaded(everything, ticket)
+    everything.clock.advance(5)
+    assert uploaded(everything, ticket) == first
+    name = ticket["object"].removeprefix("gs://uploads/")
+    second = record(everything, job_id_for(f"uploads/{name}#{generation_of(everything, name)}"))
+    assert (first.caller, second.caller) == ("shop", "upload")
+
+
+def test_a_ticket_of_a_key_that_was_taken_out_is_an_upload_like_any_other(
+    api: FlaskClient, everything: FakeServices
+) -> None:
+    ticket = post(api, BODY).json
+    (shop, *others) = everything.settings.api_keys
+    changed = shop.model_copy(update={"key": SecretStr("another")})
+    keys = everything.settings.model_copy(update={"api_keys": (changed, *others)})
+    object.__setattr__(everything, "settings", keys)
+    assert uploaded(everything, ticket).caller == "upload"

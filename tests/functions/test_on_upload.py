@@ -13,6 +13,7 @@ from flask.testing import FlaskClient
 from shared.errors import Unavailable
 from shared.fetch import FetchPolicy, GuardedClient
 from shared.job import Job, State, job_id_for
+from shared.tickets import Ticket
 from tests.fakes.services import FakeServices, fake_services
 from tests.functions.serving import MP3, MP4, TEXT, WAV, event, record, serving
 
@@ -175,13 +176,18 @@ def test_metadata_that_is_wrong_is_told_in_the_record(
     assert named in job.failure.message
 
 
-@pytest.mark.parametrize(("caller", "owner"), [("shop", "shop"), ("nobody", "upload"), ("", "upload")])
-def test_upload_belongs_to_the_caller_its_metadata_names_if_there_is_one(
-    on_upload: FlaskClient, everything: FakeServices, caller: str, owner: str
+@pytest.mark.parametrize("caller", ["shop", "operator", "nobody", ""])
+@pytest.mark.parametrize("name", ["talks/keynote.mp4", f"tickets/{'0' * 32}/keynote.mp4"])
+def test_metadata_that_names_a_caller_without_the_ticket_uses_nobodys_allowance_up(
+    on_upload: FlaskClient, everything: FakeServices, name: str, caller: str
 ) -> None:
-    made = arrived(everything, "storage_finalized.json", metadata={"caller": caller})
+    """Whoever may write to the bucket may write that, and a seal from another ticket, too."""
+    other = Ticket.new("uploads").held_by(everything.settings.api_keys[0])
+    made = arrived(everything, "storage_finalized.json", name=name, metadata={**other, "caller": caller})
     assert post(on_upload, made) == 200
-    assert job_of(everything, made).caller == owner
+    (stored,) = jobs(everything)
+    assert json.loads(everything.objects.data("state", stored))["caller"] == "upload"
+    assert everything.store.count_open("shop", limit=9) == 0
 
 
 @pytest.mark.parametrize("broken", ["objects.head", "objects.write jobs/", "topics.publish", "objects.write open/"])
