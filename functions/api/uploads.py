@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -23,6 +24,7 @@ from shared.tickets import Ticket
 #: Storage takes 8 KiB of custom metadata with an object (https://cloud.google.com/storage/quotas#objects); the rest
 #: is for what we add ourselves.
 _MAX_METADATA_BYTES: Final = 7 * 1024
+_ORIGIN: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,260}")
 
 
 def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.Response:
@@ -42,7 +44,7 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
         name,
         content_type=body.content_type,
         metadata=metadata,
-        origin=request.headers.get("Origin"),
+        origin=_origin(request),
     )
     made = UploadTicket(
         upload_url=url,
@@ -52,6 +54,12 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
         object=f"gs://{settings.uploads_bucket}/{name}",
     )
     return answer(made, 201)
+
+
+def _origin(request: flask.Request) -> str | None:
+    """The page that may use the URL from a browser; it goes on in a header of our own, so only as browsers send it."""
+    origin = request.headers.get("Origin", "")
+    return origin if _ORIGIN.fullmatch(origin) else None
 
 
 def _metadata(body: UploadBody) -> dict[str, str]:

@@ -158,6 +158,10 @@ class FakeObjects:
     def upload_session(
         self, bucket: str, name: str, *, content_type: str, metadata: Mapping[str, str], origin: str | None = None
     ) -> str:
+        if origin is not None and (not origin.isprintable() or not origin.isascii() or len(origin) > 8192):
+            # It is a header of the client's own request, which the client or storage refuses.
+            raise ValueError("no header can hold this origin")
+
         def do() -> str:
             url = f"https://storage.example/upload/{bucket}/{name}?upload_id=secret-session-{len(self.sessions)}"
             self.sessions[url] = dict(metadata)
