@@ -96,7 +96,7 @@ def test_worker_hears_a_sigterm_while_it_imports(worker: str) -> None:
     at_the_top = {
         name for node in parsed(file).body if isinstance(node, ast.Import | ast.ImportFrom) for name in imports(node)
     }
-    assert at_the_top == {"sys", "workers.signals", "workers.signals.stop_on_sigterm"}
+    assert at_the_top == {"sys", "time", "workers.signals", "workers.signals.stop_on_sigterm"}
     program = (
         "import sys, workers.signals; print(sorted({n.partition('.')[0] for n in sys.modules} & {'shared', 'av'}))"
     )
