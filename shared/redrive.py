@@ -17,39 +17,30 @@ def redrive(job_id: str, services: Services, *, submission: int | None = None) -
     With `submission` only that one is redriven: a job that is past it is answered as it stands, and left alone.
     Raises NotFound, Conflict when the job's state does not allow it, Unavailable.
     """
-
     seen = services.store.get(job_id)
     if seen is None:
         raise NotFound(f"no job {job_id}")
-    if _is_past(seen.job, submission):
+    if submission not in (None, seen.job.submission):
         return seen.job
     with services.tracer.span("job.redrive", seen.job.traceparent, job_id=job_id):
-        return _redriven(job_id, submission, services)
+        return _redriven(seen.job, services)
 
 
-def _redriven(job_id: str, submission: int | None, services: Services) -> Job:
-    def change(seen: Snapshot) -> Job | None:
-        job = seen.job
-        if job.state is State.QUEUED:
-            services.store.mark_open(Marker.of(job))
-            return None
-        if _is_past(job, submission):
-            return None
-        if not job.state.is_terminal or State.QUEUED not in TRANSITIONS[job.state]:
-            raise Conflict(f"the job is {job.state} and cannot be redriven")
-        if job.destination is None:
-            raise Conflict("the upload was refused; upload it again once it is put right")
-        # The marker first, as ever: a crash from here on is the sweep's to mend.
-        fresh = job.redriven(services.now())
-        services.store.mark_open(Marker.of(fresh))
-        return fresh
+def _redriven(seen: Job, services: Services) -> Job:
+    is_queued = seen.state is State.QUEUED
+    # The marker first, as ever: a crash from here on is the sweep's to mend, and so is a marker that came to nothing.
+    services.store.mark_open(Marker.of(seen if is_queued else _fresh(seen, services)))
 
-    changed = services.store.update(job_id, change)
+    def change(now: Snapshot) -> Job | None:
+        # Only what the marker is for: another redrive may have been quicker.
+        return None if is_queued or now.job.submission != seen.submission else _fresh(now.job, services)
+
+    changed = services.store.update(seen.job_id, change)
     if changed is None:
-        raise NotFound(f"no job {job_id}")
+        raise NotFound(f"no job {seen.job_id}")
     job = changed.job
     if job.state is not State.QUEUED:
-        # Another redrive was quicker, and its job is further on already.
+        # It is further on already, by another redrive or by itself.
         return job
     if not send(job, services):
         # The queue remembers this submission's task, whatever became of it.
@@ -57,5 +48,10 @@ def _redriven(job_id: str, submission: int | None, services: Services) -> Job:
     return job
 
 
-def _is_past(job: Job, submission: int | None) -> bool:
-    return submission is not None and job.submission != submission
+def _fresh(job: Job, services: Services) -> Job:
+    """The job's next submission. Raises Conflict."""
+    if not job.state.is_terminal or State.QUEUED not in TRANSITIONS[job.state]:
+        raise Conflict(f"the job is {job.state} and cannot be redriven")
+    if job.destination is None:
+        raise Conflict("the upload was refused; upload it again once it is put right")
+    return job.redriven(services.now())

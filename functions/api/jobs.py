@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
 from typing import Any, Literal, cast
 
 import flask
@@ -110,20 +109,15 @@ def cancel(request: flask.Request, everything: Services, key: ApiKey, job_id: st
             raise Conflict(f"the job is {seen.job.state} and cannot be cancelled")
         return seen.job.cancelled(now, last_beat=seen.last_beat)
 
-    job = _change(job_id, key, everything, change)
-    conclude(job, everything)
-    return accepted(job, everything)
+    own_job(job_id, key, everything)
+    changed = everything.store.update(job_id, change)
+    if changed is None:
+        raise NotFound(f"no job {job_id}")
+    conclude(changed.job, everything)
+    return accepted(changed.job, everything)
 
 
 def redrive(request: flask.Request, everything: Services, key: ApiKey, job_id: str) -> flask.Response:
     """A fresh start under the next submission; a job that is queued already has its message published again."""
     own_job(job_id, key, everything)
     return accepted(redriven(job_id, everything), everything)
-
-
-def _change(job_id: str, key: ApiKey, everything: Services, change: Callable[[Snapshot], Job | None]) -> Job:
-    own_job(job_id, key, everything)
-    seen = everything.store.update(job_id, change)
-    if seen is None:
-        raise NotFound(f"no job {job_id}")
-    return seen.job

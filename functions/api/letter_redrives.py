@@ -17,6 +17,7 @@ from functions.api import bodies
 from functions.api.answers import answer
 from functions.api.keys import may_see
 from functions.api.letters import look
+from functions.api.scanning import Scan
 from shared.api_keys import ApiKey
 from shared.api_letters import Left, RedriveBody, Redriven, RedriveReport
 from shared.errors import JobError
@@ -31,7 +32,6 @@ _log = logging.getLogger(__name__)
 
 #: Jobs one call looks at, at most.
 _SCAN: Final = 500
-_CHUNK: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +47,14 @@ def redrive_all(request: flask.Request, everything: Services, key: ApiKey) -> fl
     asked = bodies.read(request, RedriveBody, (), lambda body: ())
     redriven: list[Redriven] = []
     left: list[Left] = []
-    names = list(_names(asked, everything))
-    looked_at, following = 0, names[_SCAN] if len(names) > _SCAN else None
-    for first in range(0, min(len(names), _SCAN), _CHUNK):
-        chunk = names[first : min(first + _CHUNK, _SCAN)]
+    scan = Scan(list(_names(asked, everything)), lambda name: _look(name, asked, everything), _SCAN)
+    looked_at, following = 0, scan.following
+    for chunk in scan.chunks(everything):
         looked_at += len(chunk)
-        found = list(everything.side_by_side.map(lambda name: _look(name, asked, everything), chunk))
-        seen = [(name, each) for name, each in zip(chunk, found, strict=True) if each and may_see(key, each.job)]
         # A letter that came again on another day is a second one; a page that ends goes on from the first.
         firsts: dict[str, tuple[str, Job]] = {}
-        for name, each in seen:
-            if _fits(asked, each):
+        for name, each in chunk:
+            if each and may_see(key, each.job) and _fits(asked, each):
                 firsts.setdefault(each.job.job_id, (name, each.job))
         wanted = list(firsts.values())
         room = asked.limit - len(redriven) - len(left)

@@ -17,6 +17,7 @@ from functions.api import bodies
 from functions.api.answers import answer
 from functions.api.jobs import accepted
 from functions.api.keys import may_see
+from functions.api.scanning import Scan
 from functions.on_upload import accept, job_of
 from shared.api import status_url
 from shared.api_keys import ApiKey
@@ -32,7 +33,6 @@ _log = logging.getLogger(__name__)
 
 #: Letters one call looks at, at most; a page may come back short, with a token to go on.
 _SCAN: Final = 200
-_CHUNK: Final = 50
 _WORD: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _TOKEN: Final = re.compile(r"[0-9a-z/-]{1,200}")
 #: Characters of a message that could not be read.
@@ -65,17 +65,14 @@ def page(request: flask.Request, everything: Services, key: ApiKey) -> flask.Res
         raise bodies.invalid(faults)
     start = max(filter(None, (token, day_of(since))), default=None)
     ids = list(everything.letters.ids(start=start, limit=_SCAN + 1))
-    views: list[LetterView] = []
-    for first in range(0, min(len(ids), _SCAN), _CHUNK):
-        chunk = ids[first : min(first + _CHUNK, _SCAN)]
-        looked = everything.side_by_side.map(lambda letter_id: look(letter_id, everything), chunk)
-        for letter_id, found in zip(chunk, looked, strict=True):
-            if len(views) == limit:
-                return answer(LetterPage(letters=tuple(views), next_page_token=letter_id), 200)
-            if found and may_read(key, found) and is_wanted(found) and _is_between(found.letter.kept_at, since, until):
-                views.append(_view(found, everything))
-    following = ids[_SCAN] if len(ids) > _SCAN else None
-    return answer(LetterPage(letters=tuple(views), next_page_token=following), 200)
+    scan = Scan(ids, lambda letter_id: look(letter_id, everything), _SCAN)
+
+    def is_shown(found: Found) -> bool:
+        return may_read(key, found) and is_wanted(found) and _is_between(found.letter.kept_at, since, until)
+
+    shown, following = scan.page(limit, is_shown, everything)
+    views = tuple(_view(found, everything) for found in shown)
+    return answer(LetterPage(letters=views, next_page_token=following), 200)
 
 
 def get(request: flask.Request, everything: Services, key: ApiKey, date: str, name: str) -> flask.Response:

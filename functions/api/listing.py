@@ -10,16 +10,16 @@ import flask
 from functions.api import bodies
 from functions.api.answers import answer
 from functions.api.keys import may_see
+from functions.api.scanning import Scan
 from shared.api import JobPage, view
 from shared.api_keys import ApiKey
 from shared.errors import Fault
-from shared.job import Job, State
+from shared.job import State
 from shared.services import Services
 from shared.store import job_id_of
 
 #: Records one call reads at most; a page may come back short, with a token to go on.
 _SCAN: Final = 500
-_CHUNK: Final = 50
 _TOKEN: Final = re.compile(r"[0-9]{14}-[0-9a-f]{32}")
 
 
@@ -33,20 +33,11 @@ def page(request: flask.Request, everything: Services, key: ApiKey) -> flask.Res
         faults.append(Fault("page_token", "is not one of ours"))
     if faults:
         raise bodies.invalid(faults)
-    jobs: list[Job] = []
     keys = list(everything.store.newest(start=token, limit=_SCAN + 1))
-    for first in range(0, min(len(keys), _SCAN), _CHUNK):
-        chunk = keys[first : min(first + _CHUNK, _SCAN)]
-        snapshots = everything.side_by_side.map(everything.store.get, map(job_id_of, chunk))
-        for index_key, seen in zip(chunk, snapshots, strict=True):
-            if len(jobs) == limit:
-                return _page(jobs, index_key, everything)
-            if seen is not None and may_see(key, seen.job) and state in (None, seen.job.state):
-                jobs.append(seen.job)
-    return _page(jobs, keys[_SCAN] if len(keys) > _SCAN else None, everything)
-
-
-def _page(jobs: list[Job], following: str | None, everything: Services) -> flask.Response:
+    scan = Scan(keys, lambda index_key: everything.store.get(job_id_of(index_key)), _SCAN)
+    found, following = scan.page(
+        limit, lambda seen: may_see(key, seen.job) and state in (None, seen.job.state), everything
+    )
     base = everything.settings.ingest_url
-    views = tuple(view(job, base, everything.tariff) for job in jobs)
+    views = tuple(view(seen.job, base, everything.tariff) for seen in found)
     return answer(JobPage(jobs=views, next_page_token=following), 200)
