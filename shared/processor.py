@@ -14,7 +14,7 @@ from shared.source import Source
 Decoder = Literal["cpu", "nvdec"]
 #: (stage, percent of the whole job); may raise to end the work, and that passes through unchanged.
 Report = Callable[[str, float], None]
-#: Gets the declared duration in seconds (None: unknown) before the work begins; may raise to refuse it.
+#: Gets the length in seconds (None: it has none) before the work begins; may raise to refuse it.
 Admit = Callable[[float | None], None]
 
 

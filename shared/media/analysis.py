@@ -46,7 +46,7 @@ def analyse(media: MediaFile, task: Task, folder: ArtifactFolder, parent: Listen
     reasons = unfit(operations, facts)
     names = parent.show(
         Looked(
-            media_seconds=None if facts.is_image else facts.duration,
+            media_seconds=None if facts.is_image else max(facts.duration or 0.0, length.seconds),
             operations=tuple(operation.name for operation in operations),
             unfit={name: Problem.of(reason) for name, reason in reasons.items()},
         )

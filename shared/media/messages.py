@@ -54,10 +54,10 @@ class Problem(_Message):
 
 
 class Looked(_Message):
-    """The file is open."""
+    """The file is whole."""
 
     says: Literal["looked"] = "looked"
-    #: As declared; None when the file does not say, or has no length.
+    #: As declared, or what there is where that is more; None for what has no length.
     media_seconds: float | None
     #: Names of all that is to be done: what was asked for, and what that brings along.
     operations: tuple[str, ...]
@@ -66,7 +66,7 @@ class Looked(_Message):
 
 
 class Planned(_Message):
-    """The file is whole."""
+    """What is to be done is known."""
 
     says: Literal["planned"] = "planned"
     #: Its real length.

@@ -88,7 +88,7 @@ class MediaProcessor:
         """Do the operations on `source`; artifacts and result.json go into `folder`.
 
         `report(stage, percent of the whole job)` is called at least once a second, and several times where the work
-        allows; `admit(declared seconds)` once, before the work begins. Whatever they raise ends the work and comes out
+        allows; `admit(seconds)` once, before the work begins. Whatever they raise ends the work and comes out
         unchanged. With `explicit`, an operation that this file is not fit for fails the job; without, it is left out
         with a warning.
 

@@ -17,7 +17,9 @@ from av.stream import Disposition
 
 from shared.errors import ProcessingFailed
 from shared.media import contact_facts
+from shared.media.process import MediaProcessor
 from shared.operations import Loudness, Probe, Thumbnails, Waveform
+from tests.films import Film, make_film
 from tests.media import make_audio
 from tests.unit.media.conftest import Run
 
@@ -88,6 +90,16 @@ def test_a_track_of_sound_without_sound_is_none(suffix: str, run: Run, tmp_path:
     with pytest.raises(ProcessingFailed) as caught:
         run(source, Loudness())
     assert caught.value.reason_code == "no_audio_stream"
+
+
+@pytest.mark.parametrize("film", [Film(seconds=2), Film(".webm", "libvpx", seconds=2, muxer={"live": "1"})])
+def test_who_admits_a_file_knows_its_length_even_where_it_states_none(
+    film: Film, processor: MediaProcessor, tmp_path: Path, out: Path
+) -> None:
+    admitted: list[float | None] = []
+    source = make_film(tmp_path / f"film{film.suffix}", film)
+    processor.process(source, [Probe()], out, explicit=True, report=lambda stage, percent: None, admit=admitted.append)
+    assert admitted == [pytest.approx(2, abs=0.1)]
 
 
 def _make_silent(path: Path) -> Path:
