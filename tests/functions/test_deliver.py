@@ -166,6 +166,17 @@ def test_receiver_may_ask_for_a_longer_pause(deliver: FlaskClient, everything: F
     assert task.schedule_at == everything.now() + timedelta(seconds=120)
 
 
+def test_a_pause_that_is_no_date_costs_the_webhook_nothing(
+    deliver: FlaskClient, everything: FakeServices, receiver: Target
+) -> None:
+    ended(everything, receiver.url)
+    receiver.replies.append(Reply(503, {"Retry-After": "Mon, 01 Jan 2024 00:00:00 +99999999999999999999"}))
+    assert attempt(deliver) == 204
+    assert [made.status for made in tries(everything)] == [503]
+    (task,) = planned(everything)
+    assert task.schedule_at == everything.now() + timedelta(seconds=DELAYS_SECONDS[0])
+
+
 def test_410_is_asked_no_more(deliver: FlaskClient, everything: FakeServices, receiver: Target) -> None:
     ended(everything, receiver.url)
     receiver.answers(410)

@@ -55,6 +55,29 @@ def test_retry_after_as_a_date(server: LocalServer) -> None:
     assert retry_after == pytest.approx(100, abs=10)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "Mon, 01 Jan 2024 00:00:00 +99999999999999999999",
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2024 00:00:00 +9999",
+    ],
+)
+def test_a_date_that_is_none_asks_for_no_pause(server: LocalServer, value: str) -> None:
+    server.replies["/hook"] = answer(503, retry_after=value)
+
+    result = GuardedClient(LOCAL).post(server.url("/hook"), b"", {}, timeout_seconds=5)
+
+    assert result == PostResult(503)
+
+
+@pytest.mark.parametrize("year", ["0001", "9999"])
+def test_the_first_and_the_last_moment_are_dates(server: LocalServer, year: str) -> None:
+    server.replies["/hook"] = answer(503, retry_after=f"Mon, 01 Jan {year} 00:00:00 +2359")
+
+    assert GuardedClient(LOCAL).post(server.url("/hook"), b"", {}, timeout_seconds=5).retry_after is not None
+
+
 def test_an_answer_without_end_is_still_an_answer(server: LocalServer) -> None:
     server.replies["/hook"] = trickle(CHUNKED, b"1\r\nx\r\n")
 
