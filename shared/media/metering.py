@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from typing import Final
 
 from av.audio.frame import AudioFrame
 from av.audio.layout import AudioLayout
@@ -12,6 +13,9 @@ from av.error import EOFError as AllPulled
 from av.filter import Graph
 
 from shared.media.resampling import Resampled, usual_layout
+
+#: What the filter gets at once is shorter than the shortest silence that can be asked for (0.1 s).
+_PIECES_A_SECOND: Final = 20
 
 
 class Metered:
@@ -70,9 +74,11 @@ class _Graph:
         )
         # Frames come without times of their own, and are not to be given any: other sinks hear them, too.
         clock = self._graph.add("asetpts", "N")
+        # A frame has room for one word of each kind, and some codecs' frames are seconds long.
+        pieces = self._graph.add("asetnsamples", f"nb_out_samples={max(rate // _PIECES_A_SECOND, 1)}:pad=0")
         meter = self._graph.add(filter_name, arguments)
         self._sink = self._graph.add("abuffersink")
-        self._graph.link_nodes(self._source, clock, meter, self._sink).configure()
+        self._graph.link_nodes(self._source, clock, pieces, meter, self._sink).configure()
 
     def measure(self, frame: AudioFrame | None) -> Iterator[dict[str, str]]:
         """What the filter says of the sound up to and with this frame; None for the end."""

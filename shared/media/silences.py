@@ -21,6 +21,7 @@ class SilenceFinder(Metered):
         self._start: float | None = None
 
     def _note(self, metadata: dict[str, str]) -> None:
+        # A piece is too short to hold the end of one silence and then word of the next.
         if start := metadata.get("lavfi.silence_start"):
             self._start = float(start)
         if (end := metadata.get("lavfi.silence_end")) and self._start is not None:

@@ -79,6 +79,35 @@ def test_silences_of_known_tones(run: Run, tmp_path: Path, document: Any) -> Non
     assert times(document()["silences"]) == [pytest.approx(each, abs=0.002) for each in [(0, 1), (2, 2.4), (6.4, 7.9)]]
 
 
+@pytest.mark.parametrize(
+    ("suffix", "codec", "rate"),
+    [
+        (".wav", "pcm_s16le", 8000),
+        (".flac", "flac", 8000),
+        (".flac", "flac", 44_100),
+        (".wv", "wavpack", 8000),
+        (".wv", "wavpack", 44_100),
+        (".tta", "tta", 44_100),
+        (".m4a", "alac", 8000),
+    ],
+)
+def test_short_silences_are_found_however_long_the_frames_of_a_codec(
+    suffix: str, codec: str, rate: int, run: Run, tmp_path: Path, document: Any
+) -> None:
+    gaps = 10
+    parts = [(1.0, -10.0), *[(0.12, -90.0), (0.05, -10.0)] * gaps, (1.0, -10.0)]
+    source = tmp_path / f"tones{suffix}"
+    with av.open(source, "w") as recording:
+        stream = recording.add_stream(codec, rate=rate, layout="mono")
+        for frame in tones(parts, layout="mono", rate=rate):
+            recording.mux(stream.encode(frame))
+        recording.mux(stream.encode(None))
+    run(source, Speech(noise_db=-30, silence_seconds=0.1))
+    begins = [1 + gap * 0.17 for gap in range(gaps)]
+    # A sine is quiet for a moment before and after.
+    assert times(document()["silences"]) == [pytest.approx((at, at + 0.12), abs=0.002) for at in begins]
+
+
 def test_times_are_exact_to_the_millisecond_after_hours() -> None:
     """silencedetect of older FFmpeg says six digits in all: a tenth of a second after three hours."""
     finder = SilenceFinder(-30.0, 0.5)
