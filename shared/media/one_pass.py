@@ -16,6 +16,7 @@ from shared.media.container import audio_stream, duration_seconds, start_seconds
 from shared.media.decoding import Track, decode
 from shared.media.feeds import feeds
 from shared.media.media_file import MediaFile
+from shared.media.resampling import Named
 from shared.media.sinks import AudioSink, Watcher
 
 #: A hole in the timestamps longer than this (seconds) is filled with silence, so that words keep their times.
@@ -92,6 +93,7 @@ class _Sound:
     ) -> None:
         self.track = Track(stream)
         self._sinks = sinks
+        self._names = Named()
         self._origin = start_seconds(container)
         self._limit = length + _GAP if length is not None else math.inf
         self.clock = 0.0
@@ -107,6 +109,7 @@ class _Sound:
             if self._overlaps(now, lasts):
                 self._left_out += lasts
                 return
+        frame = self._names.named(frame)
         frame.pts = None  # the timeline is kept here; resamplers and filters would only check it
         for sink in self._sinks:
             sink.add(frame)

@@ -69,6 +69,28 @@ class Resampled:
             self._take(frame)
 
 
+class Named:
+    """Names the channels of which a file says nothing, once for all who hear them.
+
+    The graph of the first sink would do so, in the frame that the others get, and theirs would refuse it.
+    """
+
+    def __init__(self) -> None:
+        self._resampler: AudioResampler | None = None
+        self._shape: tuple[str, str, int] | None = None
+
+    def named(self, frame: AudioFrame) -> AudioFrame:
+        """The same sound; the same frame where its channels have names, or cannot have any."""
+        if not frame.layout.name.endswith(_UNNAMED) or not _is_usual(frame.layout):
+            return frame
+        shape = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if self._resampler is None or shape != self._shape:
+            self._resampler = AudioResampler(frame.format, usual_layout(frame.layout), frame.sample_rate)
+            self._shape = shape
+        (named,) = self._resampler.resample(frame)
+        return named
+
+
 def usual_layout(layout: AudioLayout) -> AudioLayout:
     """This one; what ffmpeg takes for so many channels where a file does not say which is which; else mono."""
     if not layout.name.endswith(_UNNAMED):

@@ -6,6 +6,7 @@ import resource
 import struct
 import wave
 from dataclasses import replace
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,15 @@ from shared.media.facts import look
 from shared.media.limits import DecodeLimits, allow_cpu
 from shared.media.media_file import MediaFile
 from shared.media.plan import Plan
-from shared.operations import Loudness, Speech, Waveform
+from shared.operations import Loudness, Operation, Speech, Waveform
 from tests.films import Film, make_film
 from tests.unit.media.conftest import Run
 
 RATE = 16_000
+
+
+def _names(operations: tuple[Operation, ...]) -> str:
+    return "-".join(operation.name for operation in operations)
 
 
 def _wav(path: Path, channels: int) -> Path:
@@ -39,6 +44,17 @@ def test_channels_of_which_nothing_is_said_are_mixed_to_one(channels: int, run: 
         assert result.warnings == ()
         levels.append(result.summary["loudness"]["integrated_lufs"])
     assert levels[1] == pytest.approx(levels[0], abs=0.1)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("operations", list(permutations([Loudness(), Waveform(), Speech()])), ids=_names)
+def test_what_listens_first_leaves_the_sound_as_it_is_for_the_others(
+    operations: tuple[Operation, ...], channels: int, run: Run, tmp_path: Path
+) -> None:
+    """A plain WAV does not name its channels; libavfilter does so in the very frame that others hear, too."""
+    result = run(_wav(tmp_path / "sound.wav", channels), *operations)
+    assert result.warnings == ()
+    assert result.summary["speech"]["silences"] == 0
 
 
 @pytest.mark.parametrize("bytes_a_second", [0, 1, 8_000, 64_000])
