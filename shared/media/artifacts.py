@@ -49,8 +49,10 @@ class ArtifactFolder:
 
     def write_json(self, name: str, value: Any) -> None:
         """Write one JSON file, for programs and for people."""
-        self.write_text(name, json.dumps(value, ensure_ascii=False, indent=2) + "\n", "application/json")
+        self.write_text(
+            name, json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n", "application/json"
+        )
 
     def write_compact_json(self, name: str, value: Any) -> None:
         """Write one JSON file of many numbers, for programs."""
-        self.write_text(name, json.dumps(value, separators=(",", ":")) + "\n", "application/json")
+        self.write_text(name, json.dumps(value, separators=(",", ":"), allow_nan=False) + "\n", "application/json")

@@ -39,19 +39,34 @@ class LoudnessMeter(Metered):
     def write(self) -> dict[str, Any]:
         """Write loudness.json; answers the summary."""
         integrated = self._total("I")
-        heard = integrated is not None and integrated > _GATE_LUFS
+        heard = self._is_measured and integrated > _GATE_LUFS
         peak = self._total("true_peak")
         seconds = len(self._momentary) * _STEP_SECONDS
         summary = {
             "integrated_lufs": integrated if heard else None,
             "range_lu": self._total("LRA") if heard and seconds >= _RANGE_SECONDS else None,
-            "true_peak_dbtp": round(20 * math.log10(peak), 2) if peak else None,
+            "true_peak_dbtp": _number(20 * math.log10(peak), 2) if peak > 0 else None,
         }
-        momentary = [round(value, 1) for value in self._momentary]
+        momentary = [_number(value, 1) for value in self._momentary]
         curve = {"step_s": _STEP_SECONDS, "window_s": _WINDOW_SECONDS, "lufs": momentary}
         self._folder.write_compact_json("loudness.json", {**summary, "momentary": curve})
-        return {**summary, "max_momentary_lufs": max(momentary) if heard else None}
+        return {**summary, "max_momentary_lufs": round(max(self._momentary), 1) if heard else None}
 
-    def _total(self, name: str) -> float | None:
-        value = self._totals.get(f"{_PREFIX}{name}")
-        return None if value is None else float(value)
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What else there is to say."""
+        return () if self._is_measured else ("the sound is louder in places than can be measured",)
+
+    @property
+    def _is_measured(self) -> bool:
+        """Whether the filter kept its head: from where it calculates what is no number, it does so to the end."""
+        return all(map(math.isfinite, self._momentary))
+
+    def _total(self, name: str) -> float:
+        """NaN for what was not measured."""
+        return float(self._totals.get(f"{_PREFIX}{name}", math.nan))
+
+
+def _number(value: float, digits: int) -> float | None:
+    """Rounded; JSON has no word for what is no number."""
+    return round(value, digits) if math.isfinite(value) else None

@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from shared.media.container import audio_stream, duration_seconds, start_seconds, video_stream
 from shared.media.decoding import Track, decode
 from shared.media.feeds import feeds
+from shared.media.finite import is_verbatim, silence_nonsense
 from shared.media.media_file import MediaFile
 from shared.media.resampling import Named
 from shared.media.sinks import AudioSink, Watcher
@@ -94,6 +95,8 @@ class _Sound:
         self.track = Track(stream)
         self._sinks = sinks
         self._names = Named()
+        self._is_verbatim = is_verbatim(stream)
+        self._nonsense = 0
         self._origin = start_seconds(container)
         self._limit = length + _GAP if length is not None else math.inf
         self.clock = 0.0
@@ -109,6 +112,8 @@ class _Sound:
             if self._overlaps(now, lasts):
                 self._left_out += lasts
                 return
+        if self._is_verbatim:
+            self._nonsense += silence_nonsense(frame)
         frame = self._names.named(frame)
         frame.pts = None  # the timeline is kept here; resamplers and filters would only check it
         for sink in self._sinks:
@@ -136,6 +141,8 @@ class _Sound:
             sink.finish()
         if self._holes:
             warnings += (f"sound is missing for {sum(self._holes):.1f} s in all, which counts as silence",)
+        if self._nonsense:
+            warnings += (f"samples that are no numbers count as silence: {self._nonsense}",)
         if self._left_out:
             warnings += (f"sound overlaps for {self._left_out:.1f} s in all, which were left out",)
         return warnings

@@ -251,7 +251,8 @@ class Plan:
         Raises as `seek_pictures`.
         """
         if name in self.listeners:
-            return self.listeners[name].write(), []
+            listener = self.listeners[name]
+            return listener.write(), [*(listener.warnings if isinstance(listener, LoudnessMeter) else ())]
         if name == "fingerprint" and self.fingerprinter is not None:
             return self.fingerprinter.write(media.source, progress), []
         watcher = self.watchers[name]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import resource
 import struct
 import wave
@@ -9,6 +11,7 @@ from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -55,6 +58,43 @@ def test_what_listens_first_leaves_the_sound_as_it_is_for_the_others(
     result = run(_wav(tmp_path / "sound.wav", channels), *operations)
     assert result.warnings == ()
     assert result.summary["speech"]["silences"] == 0
+
+
+def _floating(path: Path, codec: str, odd: float) -> Path:
+    """Five seconds of a tone with two odd samples in the first."""
+    tone = 0.1 * np.sin(2 * np.pi * 440 * np.arange(RATE * 5) / RATE)
+    tone[RATE // 2 : RATE // 2 + 2] = odd
+    with av.open(path, "w") as recording:
+        stream = recording.add_stream(codec, rate=RATE, layout="mono")
+        kind, sample_format = (np.float64, "dbl") if codec == "pcm_f64le" else (np.float32, "flt")
+        frame = av.AudioFrame.from_ndarray(tone[None].astype(kind), format=sample_format, layout="mono")
+        frame.sample_rate = RATE
+        recording.mux([*stream.encode(frame), *stream.encode(None)])
+    return path
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("codec", ["pcm_f32le", "pcm_f64le"])
+def test_samples_that_are_no_numbers_count_as_silence(
+    codec: str, odd: float, run: Run, tmp_path: Path, out: Path
+) -> None:
+    operations = (Loudness(), Waveform(pixels_per_second=20), Speech())
+    whole = run(_floating(tmp_path / "whole.wav", codec, 0.0), *operations)
+    shapes = [(out / name).read_text() for name in ("loudness.json", "waveform.json")]
+    odd_one = run(_floating(tmp_path / "odd.wav", codec, odd), *operations)
+    assert odd_one.warnings == ("samples that are no numbers count as silence: 2",)
+    assert odd_one.summary == whole.summary
+    assert [(out / name).read_text() for name in ("loudness.json", "waveform.json")] == shapes
+
+
+def test_a_loudness_beyond_all_numbers_is_null(run: Run, tmp_path: Path, out: Path) -> None:
+    result = run(_floating(tmp_path / "loud.wav", "pcm_f64le", 1e200), Loudness())
+    document = json.loads((out / "loudness.json").read_text(), parse_constant=lambda word: pytest.fail(word))
+    assert document["integrated_lufs"] is None
+    assert document["momentary"]["lufs"][5] is None
+    assert document["momentary"]["lufs"][4] == pytest.approx(-23.6, abs=0.1)
+    assert result.summary["loudness"]["max_momentary_lufs"] is None
+    assert result.warnings == ("the sound is louder in places than can be measured",)
 
 
 @pytest.mark.parametrize("bytes_a_second", [0, 1, 8_000, 64_000])
