@@ -262,14 +262,19 @@ class Plan:
             warnings = seek_pictures(media, watcher, progress, tries, self.streams[name])
         return watcher.write(), [*warnings, *watcher.warnings]
 
+    def _any_finder(self) -> ShotFinder | None:
+        """The job's own, or whatever finds the shots of the best stream for another operation."""
+        asked = self.watchers.get("shots")
+        return asked if isinstance(asked, ShotFinder) else self.finders.get(None) or self.unasked
+
     def hand_over(self) -> Handed:
         """What another process goes on with, besides the sounds; after the pass."""
         film = self.preview.film() if self.preview else None
         if film is not None:
             film.save(self.scratch)
-        finder = self.watchers.get("shots")
+        finder = self._any_finder()
         return Handed(
             film=film.media_type if film else None,
             silences=tuple((each.start, each.end) for each in self.silences.silences) if self.silences else (),
-            cuts=tuple(shot.start for shot in finder.found()[1:]) if isinstance(finder, ShotFinder) else (),
+            cuts=tuple(shot.start for shot in finder.found()[1:]) if finder else (),
         )

@@ -12,7 +12,7 @@ import pytest
 from local.assets import Assets
 from shared.media.audio import SAMPLE_RATE, decode_audio
 from shared.media.process import MediaProcessor
-from shared.operations import Shots, Transcribe
+from shared.operations import Fingerprint, Shots, Thumbnails, Transcribe
 from tests.media import make_audio, make_tone_wav, make_video
 from tests.scenes import make_scenes
 from tests.unit.media.conftest import Run
@@ -122,7 +122,7 @@ def _with_sound(pictures: Path, sound: Path, path: Path) -> Path:
     return path
 
 
-def test_no_subtitle_goes_across_a_cut_that_is_looked_for(run: Run, speech: Path, tmp_path: Path, out: Path) -> None:
+def test_no_subtitle_goes_across_a_cut_that_is_known(run: Run, speech: Path, tmp_path: Path, out: Path) -> None:
     film = _with_sound(
         make_scenes(tmp_path / "scenes.mkv", [40, 90, 140], frames=200),
         make_audio(tmp_path / "talk.m4a", speech=speech, seconds=8),
@@ -138,5 +138,8 @@ def test_no_subtitle_goes_across_a_cut_that_is_looked_for(run: Run, speech: Path
         return [cut for cut in cuts if any(start < cut < end for start, end in cues)]
 
     assert crossed() == []
+    for known_by in (Thumbnails(per="shot"), Fingerprint()):
+        run(film, Transcribe(), known_by)
+        assert crossed() == []
     run(film, Transcribe())
     assert crossed() != []
