@@ -104,8 +104,8 @@ class Beat:
         self._progress: Progress | None = None
         #: The stage that is on, and when it began, on the monotonic clock.
         self._stage: tuple[str | None, float] = (None, time.monotonic())
-        #: When the work proper began, on the monotonic clock, and at how many percent.
-        self._began = (time.monotonic(), 0.0)
+        #: When the work proper began, on the monotonic clock, and at how many percent; None until it does.
+        self._began: tuple[float, float] | None = None
         # In this thread's context, so that its lines carry the job's labels, too.
         run = partial(copy_context().run, self._run)
         self._thread = threading.Thread(target=run, name=f"beat-{job.job_id[:8]}", daemon=True)
@@ -144,10 +144,10 @@ class Beat:
 
     def _eta(self, stage: str, percent: float) -> float | None:
         """By the pace of the work alone: how long it took to fetch the file says nothing of what is to come."""
-        now = time.monotonic()
         if stage == FETCHING:
-            self._began = (now, percent)
-        began, done_before = self._began
+            return None
+        now = time.monotonic()
+        began, done_before = self._began = self._began or (now, percent)
         done = percent - done_before
         return round((now - began) * (100 - percent) / done, 1) if done >= 1 else None
 

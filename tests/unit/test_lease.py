@@ -168,6 +168,7 @@ class TestBeat:
         with Beat(leased, quick, extend=extend) as beat:
             beat.report("fetch", 0.5)
             eventually(lambda: record_of(quick, leased).progress == Progress(stage="fetch", percent=0.5))
+            beat.report("check", 5)
             beat.report("decode", 99)
             eventually(lambda: stage_of(quick, leased) == ("decode", 99.0))
         progress = record_of(quick, leased).progress
@@ -183,12 +184,28 @@ class TestBeat:
             began = time.monotonic()
             eventually(lambda: time.monotonic() - began > 0.5, within_s=5)  # 0.5 s for 5 % would be 9.5 s for the rest
             beat.report("fetch", 5)
+            beat.report("check", 5)
             beat.report("decode", 52.5)
             eventually(lambda: stage_of(quick, leased) == ("decode", 52.5))
         progress = record_of(quick, leased).progress
         assert progress is not None
         assert progress.eta_seconds is not None
         assert progress.eta_seconds < 0.4
+
+    def test_the_estimate_begins_with_the_work_where_the_fetch_does_not_know_how_far_it_is(
+        self, quick: FakeServices, leased: Job
+    ) -> None:
+        with Beat(leased, quick, extend=extend) as beat:
+            beat.report("fetch", 0)  # no Content-Length: the next report is the work's first
+            beat.report("check", 5)
+            began = time.monotonic()
+            eventually(lambda: time.monotonic() - began > 0.5, within_s=5)
+            beat.report("decode", 7)  # 0.5 s for 2 %
+            eventually(lambda: stage_of(quick, leased) == ("decode", 7.0))
+        progress = record_of(quick, leased).progress
+        assert progress is not None
+        assert progress.eta_seconds is not None
+        assert progress.eta_seconds > 0.5 * 93 / 2 - 1
 
     @pytest.mark.parametrize(
         "intrude",
@@ -215,6 +232,7 @@ class TestBeat:
     ) -> None:
         stop = threading.Event()
         with Beat(leased, quick, extend=extend, stop=stop) as beat:
+            beat.report("check", 5)
             beat.report("upload", 99.9)
             stop.set()
             beat.report("upload", 99.95)
