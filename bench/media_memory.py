@@ -1,8 +1,12 @@
-"""What a worker's memory grows by when it transcribes a long file: measured in a process of its own."""
+"""What an hour costs in memory, each measured in a process of its own.
+
+A worker listens, and its growth counts; the child that decodes looks at the pictures, and all it has counts.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 import sys
 import tempfile
@@ -12,30 +16,43 @@ from typing import Final
 
 import numpy as np
 
+from bench.media_film import SMALL, ensure_film, make_long
 from bench.media_rounds import Setting
 from bench.report import Figure
 from local.assets import ensure_assets
 from shared.media.audio import SAMPLE_RATE, decode_audio
 from shared.media.process import MediaProcessor
-from shared.operations import Transcribe
+from shared.operations import Fingerprint, Loudness, Shots, Storyboard, Thumbnails, Transcribe, Waveform
 
 #: Of the long file, for each second of the film: an hour beside the real one.
 _LONG_SECONDS: Final = 36
+#: What looks at all pictures or hears all sound, and needs no model.
+_LOOKED: Final = (Shots(), Fingerprint(), Storyboard(), Thumbnails(per="shot"), Waveform(), Loudness())
 
 
 def measure_memory(setting: Setting) -> list[Figure]:
-    """The peak while the recording is heard over and over as one file, less the peak of a file of one second."""
+    """Transcribing: the peak for the recording over and over as one file, less the peak for a second of it.
+
+    Looking: the peak of the decoding child for the small film over and over, at 30 pictures a second.
+    """
     seconds = round(_LONG_SECONDS * setting.seconds)
-    command = [sys.executable, "-m", "bench.media_memory", str(seconds)]
-    done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    loaded, most = json.loads(done.stdout)
+    loaded, most = _in_a_process("hear", seconds)
+    [looking] = _in_a_process("look", seconds)
     return [
         Figure.median("a worker with its model loaded: memory", [loaded], "MB", "lower"),
         Figure.median(f"more at most while it transcribes {seconds} s", [most - loaded], "MB", "lower", must=600.0),
+        Figure.median(f"a decoding child at most, all analyses of {seconds} s", [looking], "MB", "lower", must=600.0),
     ]
 
 
-def _measure(seconds: int) -> tuple[float, float]:
+def _in_a_process(what: str, seconds: int) -> list[float]:
+    command = [sys.executable, "-m", "bench.media_memory", what, str(seconds)]
+    done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    peaks: list[float] = json.loads(done.stdout)
+    return peaks
+
+
+def _hear(seconds: int) -> list[float]:
     assets = ensure_assets()
     sound = np.round(decode_audio(assets.speech, lambda fraction: None).samples * 32767).astype(np.int16)
     peaks: list[float] = []
@@ -52,7 +69,36 @@ def _measure(seconds: int) -> tuple[float, float]:
                 engine = MediaProcessor(model=assets.model, weights=assets.weights, device="cpu", many_jobs=True)
             engine.process(source, [Transcribe()], out, explicit=True, report=lambda stage, percent: None)
         peaks.append(_peak_megabytes())
-    return peaks[0], peaks[1]
+    return peaks
+
+
+def _look(seconds: int) -> list[float]:
+    assets = ensure_assets()
+    film = ensure_film(SMALL, assets)
+    child = _Child()
+    log = logging.getLogger("shared.media.decoding_child")
+    log.setLevel(logging.DEBUG)
+    log.addHandler(child)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "out"
+        out.mkdir()
+        size = film.stat().st_size * seconds // SMALL.seconds
+        source = make_long(Path(folder) / film.name, film, size=size, index_in_front=True)
+        engine = MediaProcessor(model=assets.model, weights=assets.weights, device="cpu", many_jobs=True)
+        engine.process(source, _LOOKED, out, explicit=True, report=lambda stage, percent: None)
+    return child.peaks
+
+
+class _Child(logging.Handler):
+    """Hears each decoding child's last word: of its own memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.peaks: list[float] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (peak := vars(record).get("peak_megabytes")) is not None:
+            self.peaks.append(peak)
 
 
 def _peak_megabytes() -> float:
@@ -62,4 +108,4 @@ def _peak_megabytes() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_measure(int(sys.argv[1]))))
+    print(json.dumps({"hear": _hear, "look": _look}[sys.argv[1]](int(sys.argv[2]))))
