@@ -53,6 +53,7 @@ def analyse(media: MediaFile, task: Task, folder: ArtifactFolder, parent: Listen
     )
     chosen = [operation for operation in operations if operation.name in names]
     allow_cpu(task.limits, length.seconds)
+    parent.at("check", 1.0)  # what a plan needs may take long to load
     new_plan = partial(Plan.of, chosen, facts, length.seconds, folder, task.scratch, task.weights)
     plan = new_plan(hardware=media.hardware)
     parent.say(Planned(seconds=length.seconds, stages=plan.stages))
@@ -68,7 +69,8 @@ def analyse(media: MediaFile, task: Task, folder: ArtifactFolder, parent: Listen
             raise
         # Whoever is to blame: libav knows. What the plan holds by now is of no use.
         _log.warning("decoding again without hardware", extra={"event": "media.no_hardware", "error": str(error)[:200]})
-        media.hardware = False
+        media.do_without_hardware()
+        plan.drop()
         plan = new_plan()
         found = plan.decode(media, partial(parent.at, "decode"))
     warnings = [*length.warnings, *found]

@@ -20,12 +20,12 @@ class ArtifactFolder:
     def __init__(self, folder: Path, written: Iterable[Produced] = ()) -> None:
         """`written` is what another process has put there already."""
         self._folder = folder
-        self._written = list(written)
+        self._written = {made.name: made for made in written}
 
     @property
     def written(self) -> tuple[Produced, ...]:
-        """All artifacts so far."""
-        return tuple(self._written)
+        """All artifacts so far, each once: one that is written again takes the place of the first."""
+        return tuple(self._written.values())
 
     def write_bytes(self, name: str, data: bytes, content_type: str) -> None:
         """Write one file; raises ResourceExhausted when the disk is full."""
@@ -37,11 +37,11 @@ class ArtifactFolder:
             if error.errno in _NO_ROOM:
                 raise ResourceExhausted(f"no room left on the disk for {name}") from error
             raise
-        self._written.append(Produced(name, content_type))
+        self._written[name] = Produced(name, content_type)
 
     def read_bytes(self, name: str) -> bytes | None:
         """What was written under this name; None where nothing was."""
-        return (self._folder / name).read_bytes() if any(made.name == name for made in self._written) else None
+        return (self._folder / name).read_bytes() if name in self._written else None
 
     def write_text(self, name: str, text: str, content_type: str) -> None:
         """Write one UTF-8 text file."""

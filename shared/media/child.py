@@ -87,7 +87,7 @@ class Child:
             if self._connection in ready:
                 try:
                     message = MESSAGE.validate_json(self._connection.recv_bytes(_MOST_BYTES))
-                except (EOFError, ConnectionResetError):
+                except (EOFError, OSError):  # it ended, be it in the middle of a message
                     raise self._verdict() from None
                 yield message
                 heard_at = time.monotonic()

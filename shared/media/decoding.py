@@ -45,14 +45,17 @@ class Track:
     #: The stream's place in its file.
     index: int = field(init=False)
     decoder: Decoder = "cpu"
-    #: Whether the GPU's decoder was asked for.
+    #: Whether the GPU's decoder was set up for it.
     hardware: bool = False
 
     def __post_init__(self) -> None:
         self.kind, self.index = self.stream.type, self.stream.index
 
     def take(self, step: Callable[[], Sequence[object]]) -> Iterator[Frame]:
-        """The frames of one step of the decoder."""
+        """The frames of one step of the decoder.
+
+        Raises as `refuse`, and when the GPU's decoder was set up but is not what decodes: libav would, on one thread.
+        """
         try:
             frames = step()
         except av.error.EOFError:  # this decoder has given all it has
@@ -62,17 +65,24 @@ class Track:
             return
         for frame in frames:
             if isinstance(frame, AudioFrame | VideoFrame):
-                if not self.decoded and isinstance(frame, VideoFrame) and hardware.is_on_device(frame):
-                    self.decoder = "nvdec"
+                if not self.decoded and isinstance(frame, VideoFrame):
+                    self._see_who_decodes(frame)
                 self.decoded += 1
                 yield frame
+
+    def _see_who_decodes(self, first: VideoFrame) -> None:
+        if hardware.is_on_device(first):
+            self.decoder = "nvdec"
+        elif self.hardware:
+            raise ProcessingFailed("the GPU's decoder does not take this video", code="undecodable")
 
     def refuse(self, error: FFmpegError) -> None:
         """Count what could not be decoded.
 
-        Raises ProcessingFailed (`decoder_memory`) when memory ran out, and what a GPU's decoder refuses to begin with.
+        Raises ProcessingFailed (`decoder_memory`) when memory ran out, and whatever a GPU's decoder refuses: libav
+        knows whether the file is to blame.
         """
-        if self.hardware and not self.decoded:
+        if self.hardware:
             raise as_failure("decoding on the GPU", error) from error
         if isinstance(error, MemoryError):
             raise as_failure(f"decoding the {self.kind}", error) from error

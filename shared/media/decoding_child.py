@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 import traceback
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -20,10 +21,10 @@ from shared.errors import JobError
 from shared.media.analysis import analyse
 from shared.media.artifacts import ArtifactFolder
 from shared.media.container import as_failure
-from shared.media.limits import confine
+from shared.media.limits import confine, limit_memory
 from shared.media.media_file import MediaFile
 from shared.media.messages import Broken, Failed, Go, Logged, Looked, Message, Problem, Reached, Wanted
-from shared.media.task import Task
+from shared.media.task import Task, works_on_gpu
 from shared.media.verdict import out_of_memory
 from shared.source import RemoteObject
 
@@ -53,8 +54,9 @@ def work(connection: Connection, words: Connection, task: Task) -> None:
 
 def _outcome(task: Task, parent: Parent) -> Message:
     source = RemoteObject(task.source, parent.read) if isinstance(task.source, int) else task.source
+    limit = None if works_on_gpu(task.operations) else partial(limit_memory, task.limits)
     try:
-        with MediaFile(source, threads=task.threads, hardware=task.hardware) as media:
+        with MediaFile(source, threads=task.threads, hardware=task.hardware, without_hardware=limit) as media:
             done = analyse(media, task, ArtifactFolder(task.folder), parent)
     except MemoryError:  # libav's, too
         return Failed(problem=Problem.of(out_of_memory()))

@@ -39,15 +39,21 @@ class DecodeLimits:
 def confine(limits: DecodeLimits, *, with_driver: bool = False) -> None:
     """Limit this process, and let it die with the one that forked it (prctl(2), setrlimit(2)).
 
-    One that works with a GPU's driver has no limit of memory: that reserves more address space than there is.
+    One that works with a GPU's driver has no limit of memory: that reserves more address space than there is. When it
+    does without after all, it calls `limit_memory`.
     """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if not with_driver:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-        most = pages * resource.getpagesize() + limits.memory_bytes
-        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        limit_memory(limits)
     allow_cpu(limits, 0.0)
+
+
+def limit_memory(limits: DecodeLimits) -> None:
+    """What this process may have beyond what it has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + limits.memory_bytes
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
 def allow_cpu(limits: DecodeLimits, seconds: float) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
 from types import TracebackType
 
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
+from av.video.stream import VideoStream
 
 from shared.errors import JobError
-from shared.media.container import MOST_PIXELS, is_cover_art, open_media
+from shared.media.container import MOST_PIXELS, is_cover_art, open_media, video_stream
 from shared.media.hardware import nvdec
 from shared.processor import Decoder
 from shared.source import Source, size_of
@@ -25,16 +27,25 @@ class MediaFile:
     Opening costs what a hundred packets cost, so one open file serves all who read its headers or seek in it.
     """
 
-    def __init__(self, source: Source, *, threads: int | None = None, hardware: bool = False) -> None:
+    def __init__(
+        self,
+        source: Source,
+        *,
+        threads: int | None = None,
+        hardware: bool = False,
+        without_hardware: Callable[[], None] | None = None,
+    ) -> None:
         """`threads` is how many a video decoder may use: one for each core and one more, unless told otherwise.
 
-        With `hardware`, what goes through all pictures tries the GPU's decoder.
+        With `hardware`, what goes through all pictures tries the GPU's decoder; `without_hardware` is called when it
+        turns out that libav decodes after all.
         """
         self.source = source
         #: What decoded most pictures.
         self.decoder: Decoder = "cpu"
         #: Whether what goes through all pictures tries the GPU's decoder; until that fails.
         self.hardware = hardware
+        self._without_hardware = without_hardware
         self.size = size_of(source)
         self._threads = threads or len(os.sched_getaffinity(0)) + 1
         self._open = ExitStack()
@@ -70,8 +81,12 @@ class MediaFile:
         self._is_untouched = False
         return self._container
 
-    def for_all_pictures(self) -> InputContainer:
-        """The file at its first packet, on the GPU's decoder where there is one: to set it up takes a while."""
+    def for_all_pictures(self, numbers: Collection[int | None]) -> InputContainer:
+        """The file at its first packet, on the GPU's decoder where that takes one of these streams.
+
+        `numbers` are those of video streams, None for the best. To set the decoder up takes a while.
+        Raises ProcessingFailed (`no_video_stream`).
+        """
         if not self.hardware:
             return self.from_start()
         try:
@@ -79,9 +94,25 @@ class MediaFile:
         except (JobError, OSError, NotImplementedError) as error:
             # The file itself was opened before: it is the hardware that cannot.
             _log.warning("no hardware decoder", extra={"event": "media.no_hardware", "error": type(error).__name__})
-            self.hardware = False
+            self.do_without_hardware()
             return self.from_start()
+        streams = [video_stream(self._container, number) for number in numbers]
+        if not any(self.is_on_hardware(stream) for stream in streams):
+            codecs = sorted({stream.codec_context.name for stream in streams})
+            said = {"event": "media.no_hardware", "codecs": codecs}
+            _log.info("the hardware decodes none of %s", ", ".join(codecs), extra=said)
+            self.do_without_hardware()
         return self.anywhere()
+
+    def is_on_hardware(self, stream: VideoStream) -> bool:
+        """Whether the GPU's decoder was set up for this stream; its first picture tells whether it does the work."""
+        return self.hardware and stream.codec_context.is_hwaccel
+
+    def do_without_hardware(self) -> None:
+        """Whatever is decoded from here on is decoded by libav."""
+        self.hardware = False
+        if self._without_hardware is not None:
+            self._without_hardware()
 
     def _reopen(self, hwaccel: HWAccel | None = None) -> None:
         # The one before stays open: its streams may still be asked.
@@ -91,6 +122,6 @@ class MediaFile:
             if stream.codec_context is not None and not is_cover_art(stream):
                 stream.codec_context.thread_type = "AUTO"
                 # Each thread would need surfaces of its own on the device, which decodes at once what it can anyway.
-                stream.codec_context.thread_count = 1 if hwaccel is not None else self._threads
+                stream.codec_context.thread_count = 1 if stream.codec_context.is_hwaccel else self._threads
                 # A stream may grow later on.
                 stream.codec_context.options = {"max_pixels": str(MOST_PIXELS)}

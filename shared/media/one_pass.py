@@ -53,14 +53,14 @@ def decode_once(
     """
     ears = {number: sinks for number, sinks in hearing.items() if sinks}
     eyes = {number: sinks for number, sinks in seeing.items() if sinks}
-    container = media.for_all_pictures() if eyes else media.from_start()
+    container = media.for_all_pictures(eyes.keys()) if eyes else media.from_start()
     declared = duration_seconds(container) or length
     sounds: dict[int, _Sound] = {}
     pictures: dict[int, _Pictures] = {}
     for audio, listeners in _by_stream((audio_stream(container, number), ears[number]) for number in ears):
         sounds[audio.index] = _Sound(container, audio, listeners, declared)
     for video, watchers in _by_stream((video_stream(container, number), eyes[number]) for number in eyes):
-        pictures[video.index] = _Pictures(container, video, watchers, hardware=media.hardware)
+        pictures[video.index] = _Pictures(container, video, watchers, hardware=media.is_on_hardware(video))
     parts: list[_Sound | _Pictures] = [*sounds.values(), *pictures.values()]
 
     def tick() -> None:

@@ -243,6 +243,11 @@ class Plan:
             sound.close()
         return warnings
 
+    def drop(self) -> None:
+        """Let go of what is half done: what another plan writes in its place must stay."""
+        for sound in self.sounds.values():
+            sound.close()
+
     def finish(
         self, name: str, media: MediaFile, progress: Callable[[float], None]
     ) -> tuple[dict[str, Any], list[str]]:

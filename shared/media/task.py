@@ -43,6 +43,11 @@ def goes_through_pictures(operations: Sequence[Operation]) -> bool:
     )
 
 
+def works_on_gpu(operations: Sequence[Operation]) -> bool:
+    """Whether a network looks at pictures: it needs the GPU's driver, whatever decodes them."""
+    return any(isinstance(operation, Shots) and operation.model != "luma" for operation in operations)
+
+
 #: What a child does first.
 Begin = Callable[[Connection, Connection, Task], None]
 

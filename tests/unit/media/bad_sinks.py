@@ -6,6 +6,7 @@ They live in a module of their own, since a child imports what it begins with.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import signal
 import sys
@@ -68,6 +69,14 @@ def eat_memory(*_: Any) -> None:
     eaten = []
     while True:
         eaten.append(bytearray(2**24))
+
+
+def reserve_a_gigabyte(*_: Any) -> None:
+    """Room in the address space; nothing of it is used."""
+    try:
+        mmap.mmap(-1, 2**30).close()
+    except OSError as error:
+        raise MemoryError from error
 
 
 def be_killed(*_: Any) -> None:

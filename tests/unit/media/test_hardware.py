@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import logging
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
@@ -19,24 +21,29 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.reformatter import ColorRange
+from av.video.stream import VideoStream
 from PIL import Image
 
 from local.assets import Assets
+from shared.errors import ProcessingFailed
 from shared.media import hardware
 from shared.media.analysis import analyse
 from shared.media.artifacts import ArtifactFolder
 from shared.media.limits import DecodeLimits
 from shared.media.log_mel import LogMel
 from shared.media.media_file import MediaFile
-from shared.media.messages import Looked, Message
+from shared.media.messages import Done, Looked, Message
 from shared.media.one_pass import decode_once
 from shared.media.process import MediaProcessor
 from shared.media.shots import ShotFinder
+from shared.media.sound_file import read_sound
 from shared.media.task import Task, goes_through_pictures
 from shared.operations import Fingerprint, Loudness, Operation, Shots, Storyboard, Thumbnails, Transcribe
 from shared.processor import Result
 from tests.films import Film, make_film
 from tests.scenes import make_scenes
+from tests.unit.media import bad_sinks
+from tests.unit.media.bad_sinks import BadProcessor
 
 SIZE = (64, 36)
 on_gpu = [
@@ -95,19 +102,26 @@ class _Alone:
 
 
 class _BadDevice(MediaFile):
-    """Its GPU decodes some of the pictures, and fails."""
+    """Its GPU decodes some of the pictures, and fails: for all that follows, or at one packet."""
 
-    def __init__(self, source: Path, error: type[Exception]) -> None:
+    is_at_work = False
+
+    def __init__(self, source: Path, failing: Callable[[InputContainer], object]) -> None:
         super().__init__(source, hardware=True)
-        self._error = error
+        self._failing = failing
 
-    def for_all_pictures(self) -> InputContainer:
-        return cast(InputContainer, _Failing(self.from_start(), self._error)) if self.hardware else self.from_start()
+    def for_all_pictures(self, numbers: Collection[int | None]) -> InputContainer:
+        container = self.from_start()
+        _BadDevice.is_at_work = self.hardware
+        return cast(InputContainer, self._failing(container)) if self.hardware else container
+
+    def is_on_hardware(self, stream: VideoStream) -> bool:
+        return self.hardware
 
 
 class _Failing:
-    def __init__(self, container: InputContainer, error: type[Exception]) -> None:
-        self._container, self._error = container, error
+    def __init__(self, error: type[Exception], container: InputContainer) -> None:
+        self._error, self._container = error, container
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._container, name)
@@ -117,21 +131,116 @@ class _Failing:
         raise self._error(errno.ENOMEM, "no surface left")
 
 
+class _FailingLate(_Failing):
+    def demux(self, streams: list[Stream]) -> Iterator[Packet[Stream]]:
+        for packet in self._container.demux(streams):
+            if not packet.size:  # the last
+                raise self._error("CUDA error: out of memory")
+            yield packet
+
+
+class _FailingAtOnePacket(_Failing):
+    def demux(self, streams: list[Stream]) -> Iterator[Packet[Stream]]:
+        for index, packet in enumerate(self._container.demux(streams)):
+            yield cast("Packet[Stream]", _Refused(packet, self._error)) if index == 20 else packet
+
+
+class _Refused:
+    def __init__(self, packet: Packet[Stream], error: type[Exception]) -> None:
+        self._packet, self._error = packet, error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._packet, name)
+
+    def decode(self) -> list[av.VideoFrame]:
+        raise self._error(errno.EIO, "CUDA_ERROR_ILLEGAL_ADDRESS")
+
+
+def _analyse(media: MediaFile, operations: list[Operation], folder: Path) -> Done:
+    """In this process, whose limit of CPU time it leaves as it was."""
+    limits = resource.getrlimit(resource.RLIMIT_CPU)
+    task = Task(Path("film"), operations, folder, folder, None, DecodeLimits(), threads=1, hardware=True)
+    try:
+        with media:
+            return analyse(media, task, ArtifactFolder(folder), _Alone())
+    finally:
+        resource.setrlimit(resource.RLIMIT_CPU, limits)
+
+
+@pytest.fixture
+def _on_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What libav decodes passes for the GPU's own."""
+    monkeypatch.setattr(hardware, "is_on_device", lambda frame: _BadDevice.is_at_work)
+
+
+@pytest.mark.usefixtures("_on_device")
 @pytest.mark.parametrize("error", [av.error.MemoryError, MemoryError, RuntimeError])
 def test_what_the_gpu_fails_at_is_done_again_by_the_cpu(
     error: type[Exception], assets: Assets, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     film = make_scenes(tmp_path / "film.mp4", [30], frames=60)
-    task = Task(film, [Shots(), Fingerprint()], tmp_path, tmp_path, None, DecodeLimits(), threads=1, hardware=True)
-    soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    try:
-        with _BadDevice(film, error) as media:
-            done = analyse(media, task, ArtifactFolder(tmp_path), _Alone())
-    finally:
-        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+    done = _analyse(_BadDevice(film, partial(_Failing, error)), [Shots(), Fingerprint()], tmp_path)
     assert (done.decoder, done.warnings) == ("cpu", ())
     assert done.summary["shots"]["frames"] == 60
     assert [record.event for record in caplog.records] == ["media.no_hardware"]
+
+
+@pytest.mark.usefixtures("_on_device")
+def test_one_packet_that_the_gpu_refuses_costs_no_picture(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    film = make_scenes(tmp_path / "film.mp4", [30], frames=60)
+    done = _analyse(_BadDevice(film, partial(_FailingAtOnePacket, av.error.OSError)), [Shots()], tmp_path)
+    assert (done.decoder, done.warnings, done.summary["shots"]["frames"]) == ("cpu", (), 60)
+    assert [record.event for record in caplog.records] == ["media.no_hardware"]
+
+
+@pytest.mark.usefixtures("_on_device")
+def test_what_was_half_done_is_neither_listed_twice_nor_written_over(tmp_path: Path) -> None:
+    film = make_film(tmp_path / "film.mkv", Film(".mkv", "libx264", seconds=8.0))
+    operations: list[Operation] = [Shots(), Thumbnails(count=2), Transcribe()]
+    done = _analyse(_BadDevice(film, partial(_FailingLate, RuntimeError)), operations, tmp_path)
+    names = [made.name for made in done.artifacts]
+    assert names == ["thumbnails/0001.jpg", "thumbnails/0002.jpg", "shots.json"]
+    gc.collect()  # of a file that was left open, what it still held is written then
+    sound = read_sound(tmp_path, None)
+    assert sound.seconds == pytest.approx(8.0, abs=0.1)
+    assert np.abs(sound.samples[-4000:]).max() < 200
+
+
+def test_a_stream_that_the_hardware_only_seems_to_take_is_decoded_by_the_cpu(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    film = make_scenes(tmp_path / "film.mp4", [30], frames=60)
+    done = _analyse(_BadDevice(film, lambda container: container), [Shots()], tmp_path)
+    assert (done.decoder, done.warnings, done.summary["shots"]["frames"]) == ("cpu", (), 60)
+    assert "does not take this video" in caplog.records[0].error
+
+
+def test_what_no_hardware_takes_has_all_threads_and_a_limit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    film = make_film(tmp_path / "film.mov", Film(".mov", "prores_ks", audio="pcm_s16le", pix_fmt="yuv422p10le"))
+    told: list[str] = []
+    caplog.set_level(logging.INFO)
+    with MediaFile(film, threads=3, hardware=True, without_hardware=lambda: told.append("limited")) as media:
+        [stream] = media.for_all_pictures([None]).streams.video
+        assert (media.hardware, stream.codec_context.thread_count) == (False, 3)
+        media.for_all_pictures([None])
+    assert told == ["limited"]
+    assert [(record.event, record.codecs) for record in caplog.records] == [("media.no_hardware", ["prores"])]
+
+
+class _WithDriver(BadProcessor):
+    """Takes it that there is a GPU."""
+
+    def __init__(self, how: Callable[..., None]) -> None:
+        super().__init__(how, limits=DecodeLimits(memory_bytes=2**29))
+        self._hardware = True
+
+
+def test_a_child_that_does_without_the_gpu_has_a_limit_of_memory(tmp_path: Path, out: Path) -> None:
+    film = make_film(tmp_path / "film.mov", Film(".mov", "prores_ks", audio="pcm_s16le", pix_fmt="yuv422p10le"))
+    with pytest.raises(ProcessingFailed, match="more memory than a decoder may have"):
+        _WithDriver(bad_sinks.reserve_a_gigabyte).process(
+            film, [Shots()], out, explicit=True, report=lambda stage, percent: None
+        )
 
 
 def test_only_what_goes_through_all_pictures_sets_the_gpu_up() -> None:
