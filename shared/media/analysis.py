@@ -11,7 +11,7 @@ from av import FFmpegError
 from shared.errors import JobError
 from shared.media.artifacts import ArtifactFolder
 from shared.media.completeness import require_whole
-from shared.media.facts import look, without
+from shared.media.facts import look, open_ended, without
 from shared.media.limits import allow_cpu
 from shared.media.media_file import MediaFile
 from shared.media.messages import Done, Looked, Made, Message, Planned, Problem
@@ -42,6 +42,8 @@ def analyse(media: MediaFile, task: Task, folder: ArtifactFolder, parent: Listen
     facts = look(media)
     length = require_whole(media, partial(parent.at, "check"))
     facts = without(facts, media.headers, length.empty)
+    if not media.has_one_clock:
+        facts = open_ended(facts)
     operations = accompanied(task.operations, facts)
     reasons = unfit(operations, facts)
     names = parent.show(

@@ -21,6 +21,7 @@ from av.video.stream import VideoStream
 
 from shared.errors import ProcessingFailed
 from shared.media import boxes, lengths
+from shared.media.clock import MOST_LAG
 from shared.media.container import duration_seconds, is_cover_art, last_words, seconds, start_seconds
 from shared.media.demuxing import packets
 from shared.media.media_file import MediaFile
@@ -46,6 +47,10 @@ class _Reach:
     """How far the packets go, in seconds from the start of the file, for each stream; and why reading ended."""
 
     ends: dict[int, float] = field(default_factory=dict)
+    #: By how much the clock of a stream was set back on the way, in all.
+    set_back: dict[int, float] = field(default_factory=dict)
+    #: When each stream's last packet was to be decoded, on its own clock.
+    last: dict[int, float] = field(default_factory=dict)
     #: What was refused since the last packet.
     error: FFmpegError | None = None
     #: Whether it could not go on.
@@ -53,6 +58,17 @@ class _Reach:
 
     def refuse(self, error: FFmpegError) -> None:
         self.error = error
+
+    def see(self, packet: Packet[Stream], begins: float, lasts: float) -> None:
+        """A packet with a time of its own. Of joined recordings, each counts from where the one before ended."""
+        index = packet.stream.index
+        if packet.dts is not None:  # pictures may be stored in another order than they are shown in, by seconds
+            decoded = float(packet.dts * packet.time_base)
+            if self.last.get(index, decoded) - decoded > MOST_LAG:
+                self.set_back[index] = self.ends.get(index, begins) - begins
+            self.last[index] = decoded
+        end = begins + lasts + self.set_back.get(index, 0.0)
+        self.ends[index] = max(end, self.ends.get(index, 0.0))
 
     @property
     def end(self) -> float:
@@ -91,6 +107,7 @@ def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length
     without = {stream.index for stream in _timed(container) if not stream.frames and not len(stream.index_entries)}
     timed = {stream.index for stream in _timed(container)}
     reach = _read(container, _counted(container, declared), progress)
+    media.has_one_clock = not reach.set_back
     if not any(stream in reach.ends for stream in timed):
         raise ProcessingFailed("the file has headers but no sound and no pictures", code="empty_media")
     empty = frozenset(without - reach.ends.keys())
@@ -200,11 +217,11 @@ def _read(
             if moment is None:
                 if not packet.size:
                     continue
-                end = reach.ends.get(packet.stream.index, 0.0) + _step(packet)
+                reach.ends[packet.stream.index] = reach.ends.get(packet.stream.index, 0.0) + _step(packet)
             else:
-                end = float((moment + (packet.duration or 0)) * packet.time_base) - origin
-            reach.ends[packet.stream.index] = max(end, reach.ends.get(packet.stream.index, 0.0))
-            progress(end / length if length else 0.0)
+                begins = float(moment * packet.time_base) - origin
+                reach.see(packet, begins, float((packet.duration or 0) * packet.time_base))
+            progress(reach.end / length if length else 0.0)
     except FFmpegError as error:
         reach.error, reach.is_stuck = error, True
     return reach

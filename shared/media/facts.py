@@ -77,13 +77,14 @@ def look(media: MediaFile) -> Facts:
     """Read the headers."""
     container = media.headers
     sound, pictures = best_audio(container), best_video(container)
+    videos = tuple(_video(container, each) if each.codec_context else None for each in container.streams.video)
     return Facts(
         is_image=is_image(container),
         duration=duration_seconds(container),
         sample_rate=sound.sample_rate if sound is not None else None,
-        video=_video(container, pictures) if pictures is not None else None,
+        video=videos[container.streams.video.index(pictures)] if pictures is not None else None,
         sample_rates=tuple(each.sample_rate if each.codec_context else None for each in container.streams.audio),
-        videos=tuple(_video(container, each) if each.codec_context else None for each in container.streams.video),
+        videos=videos,
     )
 
 
@@ -99,6 +100,12 @@ def without(facts: Facts, container: InputContainer, empty: AbstractSet[int]) ->
         sample_rates=_kept(facts.sample_rates, container.streams.audio, empty),
         videos=_kept(facts.videos, container.streams.video, empty),
     )
+
+
+def open_ended(facts: Facts) -> Facts:
+    """The facts, as if streams did not say how long they last: where a clock began anew, they say too little."""
+    videos = tuple(video and replace(video, lasts=None) for video in facts.videos)
+    return replace(facts, video=facts.video and replace(facts.video, lasts=None), videos=videos)
 
 
 def _kept(

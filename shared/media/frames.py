@@ -13,6 +13,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from shared.errors import ProcessingFailed
+from shared.media.clock import PictureClock
 from shared.media.container import start_seconds, video_stream
 from shared.media.decoding import Track, decode
 from shared.media.media_file import MediaFile
@@ -60,7 +61,7 @@ class FrameReader:
         """`tick` is called for every packet read; what it raises ends the search. `stream` is as in `seek_pictures`."""
         self._media, self._number = media, stream
         self._tick = tick
-        self._seeks = True
+        self._seeks = media.has_one_clock
         self._near = _NEAR
         #: Whether what is read next is what comes next, and not what another reader left behind.
         self._is_placed = media.is_untouched
@@ -79,7 +80,7 @@ class FrameReader:
         """The frame shown at this time: the first one before the start, the last one after the end."""
         if self._should_seek(moment):
             self._seek(moment)
-        elif self._shown is not None and moment < self._shown[0]:
+        elif not self._is_placed or (self._shown is not None and moment < self._shown[0]):
             self._open()
         self._decode_to(moment)
         if self._shown is None:
@@ -166,10 +167,7 @@ class FrameReader:
 
     def _decode(self) -> Generator[tuple[float, VideoFrame], None, None]:
         """Frames with their times, from here to the end; what the decoder refuses is passed over."""
-        moment = 0.0
-        step = float(1 / self._stream.average_rate) if self._stream.average_rate else 0.04
+        clock = PictureClock(self._origin, self._stream.average_rate)
         for _, frame in decode(self._container, [self._track], self._tick):
             assert isinstance(frame, VideoFrame)  # noqa: S101
-            moment = frame.time - self._origin if frame.time is not None else moment
-            yield moment, frame
-            moment += step
+            yield clock.moment(frame.time), frame

@@ -46,6 +46,8 @@ class MediaFile:
         #: Whether what goes through all pictures tries the GPU's decoder; until that fails.
         self.hardware = hardware
         self._without_hardware = without_hardware
+        #: Whether one clock goes on from its start to its end, so that a time names one place in it.
+        self.has_one_clock = True
         self.size = size_of(source)
         self._threads = threads or len(os.sched_getaffinity(0)) + 1
         self._open = ExitStack()

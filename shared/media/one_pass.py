@@ -12,6 +12,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from shared.media.clock import MOST_LAG, PictureClock
 from shared.media.container import audio_stream, duration_seconds, start_seconds, video_stream
 from shared.media.decoding import Track, decode
 from shared.media.feeds import feeds
@@ -23,9 +24,7 @@ from shared.media.sinks import AudioSink, Watcher
 #: A hole in the timestamps longer than this (seconds) is filled with silence, so that words keep their times.
 _GAP: Final = 0.1
 #: Sound whose clock lags behind what was heard by more than a hole is left out until it has caught up, for the same
-#: reason; a clock that lags by more than this (seconds) began anew, and all of its sound is kept.
-_MOST_LAG: Final = 1.0
-_USUAL_STEP: Final = 0.04
+#: reason; a clock that lags by more than MOST_LAG began anew, and all of its sound is kept.
 
 _Stream = TypeVar("_Stream", AudioStream, VideoStream)
 _Sink = TypeVar("_Sink")
@@ -132,7 +131,7 @@ class _Sound:
     def _overlaps(self, now: float, lasts: float) -> bool:
         """Whether the most of this was heard already."""
         lag = self.clock - now
-        self._is_behind = lag <= _MOST_LAG and (lag > _GAP or (self._is_behind and lag > lasts / 2))
+        self._is_behind = lag <= MOST_LAG and (lag > _GAP or (self._is_behind and lag > lasts / 2))
         return self._is_behind and lag > lasts / 2
 
     def finish(self) -> tuple[str, ...]:
@@ -149,20 +148,22 @@ class _Sound:
 
 
 class _Pictures:
-    """Keeps the time of the pictures."""
+    """Gives each picture its time."""
 
     def __init__(
         self, container: InputContainer, stream: VideoStream, sinks: Sequence[Watcher], *, hardware: bool
     ) -> None:
         self.track = Track(stream, hardware=hardware)
         self._feeds = feeds(sinks)
-        self._origin = start_seconds(container)
-        self._step = float(1 / stream.average_rate) if stream.average_rate else _USUAL_STEP
-        self.clock = 0.0
+        self._clock = PictureClock(start_seconds(container), stream.average_rate)
+
+    @property
+    def clock(self) -> float:
+        """Until when there are pictures."""
+        return self._clock.until
 
     def add(self, frame: VideoFrame) -> None:
-        moment = frame.time - self._origin if frame.time is not None else self.clock
-        self.clock = moment + self._step
+        moment = self._clock.moment(frame.time)
         for feed in self._feeds:
             feed.add(frame, moment)
 

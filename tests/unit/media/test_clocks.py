@@ -11,10 +11,13 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 
 from shared.media.sound_file import SoundFile, read_sound
-from shared.operations import Waveform
+from shared.operations import Shots, Thumbnails, Waveform
 from tests.films import Film, make_film
+from tests.scenes import make_scenes
 from tests.unit.media.conftest import Run
 from tests.unit.media.test_matrix import POINTS, heard
 
@@ -65,6 +68,28 @@ def test_a_clock_that_begins_anew_loses_no_sound(run: Run, tmp_path: Path, out: 
     result = run(source, Waveform(pixels_per_second=POINTS))
     assert result.warnings == ()
     assert len(_heard(out)) == 2
+
+
+def test_pictures_whose_clock_begins_anew_go_on(run: Run, tmp_path: Path, out: Path) -> None:
+    scenes = make_scenes(tmp_path / "once.ts", [50], frames=100)
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(scenes.read_bytes() * 2)
+    result = run(joined, Shots(), Thumbnails(seconds=(1.0, 3.0, 5.0, 7.0)))
+    assert (result.media_seconds, result.warnings) == (pytest.approx(8.0, abs=0.1), ())
+    found = json.loads((out / "shots.json").read_text())
+    assert found["cuts"] == pytest.approx([2.0, 4.0, 6.0], abs=0.1)
+    assert all(shot["start"] < shot["end"] for shot in found["shots"])
+    seen = [_shown(out / f"thumbnails/000{number}.jpg") for number in (1, 2, 3, 4)]
+    assert [np.abs(seen[0] - each).mean() < 5 for each in seen] == [True, False, True, False]
+    run(joined, Thumbnails(seconds=(5.0, 7.0)))  # sought, where there is nothing else to do
+    assert [np.abs(seen[0] - _shown(out / f"thumbnails/000{number}.jpg")).mean() < 5 for number in (1, 2)] == [
+        True,
+        False,
+    ]
+
+
+def _shown(path: Path) -> NDArray[np.float32]:
+    return np.asarray(Image.open(path), np.float32)
 
 
 def test_silence_of_hours_takes_no_room_on_the_disk(tmp_path: Path) -> None:
