@@ -138,7 +138,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _pass_on(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        body = self.rfile.read(length)
+        if len(body) < length:
+            # Its caller was killed amid it: half of a request is none.
+            self.close_connection = True
+            return
         headers = {name: value for name, value in self.headers.items() if name.lower() not in _HOP}
         try:
             answer = self.server.front.answer(self.command, self.path, headers, body, self.client_address[1])

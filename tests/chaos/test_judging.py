@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import socket
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tests.chaos import promises, seeds
 from tests.chaos.breaking import Lost, Passage, holds
 from tests.chaos.calls import Call, function_call, rpc_call, storage_call
 from tests.chaos.faults import Fault, Plan, Way
+from tests.chaos.http_front import HttpFront
 from tests.chaos.journal import Journal
 from tests.unit.samples import NO_LUCK, NOON, OUTCOME, job
 from tests.waiting import eventually
@@ -142,6 +144,23 @@ def test_a_caller_is_found_though_it_closes_what_is_looked_through(tmp_path: Pat
     assert holds(tmp_path, {"socket:[7]"})
     assert not holds(tmp_path, {"socket:[8]"})
     assert not holds(tmp_path / "gone", {"socket:[7]"})
+
+
+@pytest.mark.parametrize(("promised", "is_named"), [(2, True), (3, False)])
+def test_a_request_whose_caller_died_amid_it_is_no_call(promised: int, is_named: bool) -> None:
+    named: list[bytes] = []
+
+    def name(method: str, url: str, headers: Mapping[str, str], body: bytes, peer: int) -> Call:
+        named.append(body)
+        return NOBODY
+
+    plan = Plan()
+    plan.add(Fault("storage .*", Way.CUT))
+    with HttpFront(plan, name) as front, socket.create_connection(("127.0.0.1", front.port), timeout=10) as caller:
+        caller.sendall(b"POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\nxx" % promised)
+        caller.shutdown(socket.SHUT_WR)
+        assert caller.recv(100) == b""
+    assert named == [b"xx"] * is_named
 
 
 def test_what_has_struck_says_so() -> None:
