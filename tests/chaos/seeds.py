@@ -22,6 +22,8 @@ JOBS: Final = 10
 WITHIN_S: Final = 90.0
 #: Every so many seeds one is played where the GKE route is open.
 _GKE_EVERY: Final = 4
+#: So many seeds come everywhere: fewer say nothing of where none of them came.
+ENOUGH: Final = 100
 #: How many of the seeds have an incident besides their faults.
 _INCIDENTS: Final = 0.5
 
@@ -114,8 +116,10 @@ def run(hub: Hub, seed: int) -> Seeded:
     return Seeded(seed, len(asked), planned, struck, tuple(found), round(time.monotonic() - begun, 2), states)
 
 
-def unmet(points: Iterable[str]) -> list[str]:
-    """Where faults are put in, and no call has ever come: one that has got another name breaks no more, unseen."""
+def unmet(points: Iterable[str], *, count: int) -> list[str]:
+    """Where `count` seeds put faults in, and no call came: one that has got another name breaks no more, unseen."""
+    if count < ENOUGH:
+        return []
     known = list(points)
     everywhere = [each for at, _, _ in POINTS for each in spelled(at)]
     return [at for at in everywhere if not any(re.fullmatch(at, point) for point in known)]
