@@ -64,7 +64,7 @@ PARTS: Final = {
     26: ("worker", "pod"),
     27: ("decoder", "worker"),
     28: ("500, 3xx, 410, bad certificate", "hangs"),
-    29: ("n8n, Slack, both", "an alert storm", "the relay dies"),
+    29: ("n8n, Slack, both", "an alert storm", "the relay dies", "the relay dies between"),
     31: ("Pub/Sub", "storage", "Tasks", "Jobs", "functions"),
 }
 

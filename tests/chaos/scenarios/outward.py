@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from shared.alert_ledger import CLAIM_SECONDS
 from shared.alerts import Alert
 from shared.job import WebhookTry
 from tests.chaos.catalogue import scenario
@@ -80,14 +81,24 @@ def a_webhook_s_task_comes_twice(hub: Hub) -> None:
 
 @scenario(29, promises=(6,), parts=("the relay dies",))
 def the_relay_dies_with_an_alert_in_its_hands(hub: Hub) -> None:
-    """Before it claims the alert, and after it has noted that it was sent. One that dies between leaves a claim that is
-    stale after a minute: tests/unit/test_alert_ledger.py has that."""
+    """Before it claims the alert, and after it has noted that it was sent."""
     for part, way in (("claim", Way.KILL_BEFORE), ("sent", Way.KILL_AFTER)):
         hub.put(Fault(rf"storage write local-state alerts/.*/{part}", way))
         _alert(hub, f"relay-dies-{part}")
         eventually(lambda: not hub.plan.waiting(), "its death", within_s=30)
         eventually(lambda part=part: _heard(hub, "/n8n", f"relay-dies-{part}"), part, within_s=60)  # type: ignore[misc]
     assert len(_heard(hub, "/n8n", "relay-dies-sent")) == 1
+
+
+@scenario(29, promises=(6,), parts=("the relay dies between",))
+def the_relay_dies_between_its_claim_and_its_mark(hub: Hub) -> None:
+    """Late, or twice, and never not at all: a claim whose owner died is nobody's after a minute."""
+    for name, part, way in (("claimed", "claim", Way.KILL_AFTER), ("unmarked", "sent", Way.KILL_BEFORE)):
+        hub.put(Fault(rf"storage write local-state alerts/.*/{part}", way))
+        _alert(hub, f"relay-dies-{name}")
+        eventually(lambda: not hub.plan.waiting(), "its death", within_s=30)
+    eventually(lambda: _heard(hub, "/n8n", "relay-dies-claimed"), "late", within_s=CLAIM_SECONDS + 30)
+    eventually(lambda: len(_heard(hub, "/n8n", "relay-dies-unmarked")) == 2, "twice", within_s=CLAIM_SECONDS + 30)
 
 
 def _tries(hub: Hub, job_id: str, number: int) -> tuple[WebhookTry, ...]:
