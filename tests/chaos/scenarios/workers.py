@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import timedelta
 
 from local.functions import ROOT, python_environment
 from tests.chaos.catalogue import scenario
@@ -12,6 +13,8 @@ from tests.chaos.hub import Hub
 from tests.waiting import eventually
 
 _CPU_JOB = "nca-toolkit-cpu-job"
+#: A worker is fresh for its first minute.
+_NOT_FRESH = timedelta(seconds=61)
 
 
 @scenario(20, promises=(5,))
@@ -62,10 +65,12 @@ def work_outlasts_its_attempt(hub: Hub) -> None:
 @scenario(22, promises=(1, 5), parts=("a later job",))
 def a_worker_s_time_runs_out_amid_a_later_job(hub: Hub) -> None:
     """A fresh process has more time: handed back, uncounted."""
-    with hub.short_tasks(100):
+    with hub.short_tasks(115):
         first = hub.announced(operations=["transcribe"], trouble="hold")
-        hub.at_work(first)
-        hub.outlast(sweeps=61)
+        begun = hub.at_work(first).started_at
+        assert begun is not None
+        # By the clock: its worker is no longer fresh, and has time left to take another.
+        eventually(lambda: hub.cloud.services.now() - begun > _NOT_FRESH, "a minute", within_s=70)
         # Nobody else is there to take it.
         no_room = Fault("jobs RunJob .*gpu-job", Way.REFUSE_429, times=1000, least=0)
         hub.put(no_room)
