@@ -95,7 +95,10 @@ def run(hub: Hub, seed: int) -> Seeded:
     incident = incidents.draw(chance) if chance.random() < _INCIDENTS else None
     planned = (*map(str, hub.plan.planned), *([incident.kind] if incident else []))
     has_letter = chance.random() < _LETTERS
-    plays = [_play(chance, seed * JOBS + number, is_hopeless=has_letter and not number) for number in range(JOBS)]
+    plays = [
+        _play(chance, seed * JOBS + number, is_hopeless=has_letter and not number, may_wish=has_gke(seed))
+        for number in range(JOBS)
+    ]
     with ThreadPoolExecutor(JOBS + 1) as pool:
         happening = pool.submit(incident.happen, hub) if incident else None
         played = [pool.submit(play, hub) for play in plays]
@@ -159,7 +162,7 @@ def _fault(chance: random.Random) -> Fault:
 Play = Callable[[Hub], list[Asked]]
 
 
-def _play(chance: random.Random, number: int, *, is_hopeless: bool) -> Play:
+def _play(chance: random.Random, number: int, *, is_hopeless: bool, may_wish: bool) -> Play:
     hook = f"/hook/seed-{number}" if chance.random() < 0.5 else None
     operations = chance.choice((["transcribe"], ["probe"]))
     trouble = chance.choice(TROUBLES) if chance.random() < 0.3 else None
@@ -167,6 +170,8 @@ def _play(chance: random.Random, number: int, *, is_hopeless: bool) -> Play:
     way = chance.choice(("announced", "announced", "uploaded", "posted", "posted twice", "cancelled", "redriven"))
     priority = "high" if chance.random() < 0.3 else "normal"
     times = chance.randint(1, trouble[1]) if trouble else 0
+    # Not left to overflow: whether the GPU Job has room is up to the machine.
+    wish = "gke" if may_wish and operations == ["transcribe"] else None
     if is_hopeless:
         way, is_bad, trouble, times = "announced", False, ("bug", 5), 5
 
@@ -179,7 +184,7 @@ def _play(chance: random.Random, number: int, *, is_hopeless: bool) -> Play:
             job_id = hub.driver.upload(path, f"seed-{number}.wav", **metadata)
             return [Asked(job_id, hook=hook, sha256=sha256(path))]
         if way.startswith("posted"):
-            job_id, enter = hub.posting(path, operations, url, key=f"seed-{number}", priority=priority)
+            job_id, enter = hub.posting(path, operations, url, key=f"seed-{number}", wish=wish, priority=priority)
         else:
             job_id, enter = hub.ticket(path, operations, url, priority=priority)
         if is_bad:
