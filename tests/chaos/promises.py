@@ -33,6 +33,10 @@ def is_settled(hub: Hub, asked: list[Asked]) -> bool:
     depths = hub.cloud.tasks.depths()
     if any(depths[queue] for queue in CPU_QUEUES.values()) or _open(hub):
         return False
+    # A letter that its function could not keep at once comes again.
+    letters = list(hub.cloud.services.objects.list(STATE, prefix="dead-letters/"))
+    if any(job and list(_lettered(job, letters)) for job in jobs):
+        return False
     return all(not job.webhook_url or job.webhook_tries for job in jobs if job)
 
 
