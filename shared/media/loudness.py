@@ -60,7 +60,7 @@ class LoudnessMeter(Metered):
     @property
     def _is_measured(self) -> bool:
         """Whether the filter kept its head: from where it calculates what is no number, it does so to the end."""
-        return all(map(math.isfinite, self._momentary))
+        return not any(math.isnan(value) or value == math.inf for value in self._momentary)
 
     def _total(self, name: str) -> float:
         """NaN for what was not measured."""

@@ -68,7 +68,7 @@ STORIES = {
         settings={"enable_gke_route": True},
         destination=Destination.GKE,
     ),
-    "is too long": Story((succeed(),), State.FAILED, seconds=1e6),
+    "is too long": Story((succeed(),), State.FAILED, seconds=1e8),
     "is refused": Story((), State.FAILED, door=refused, destination=None),
 }
 
