@@ -22,6 +22,9 @@ _GATE_LUFS: Final = -70.0
 _RANGE_SECONDS: Final = 3.5
 _PREFIX: Final = "lavfi.r128."
 
+#: A peak that no sound has, as a share of full scale.
+_LOUDEST: Final = 1e5
+
 
 class LoudnessMeter(Metered):
     """An audio sink; holds a number for every 100 ms."""
@@ -59,8 +62,11 @@ class LoudnessMeter(Metered):
 
     @property
     def _is_measured(self) -> bool:
-        """Whether the filter kept its head: from where it calculates what is no number, it does so to the end."""
-        return not any(math.isnan(value) or value == math.inf for value in self._momentary)
+        """Whether the filter kept its head: sums that overflow leave it without a number to the end.
+
+        No number for a moment of silence after sound is its rounding alone: the power of that comes out below nothing.
+        """
+        return self._total("true_peak") < _LOUDEST and math.inf not in self._momentary
 
     def _total(self, name: str) -> float:
         """NaN for what was not measured."""
