@@ -65,18 +65,19 @@ def _drains(watch: Watch, account: str, name: str, machine: Machine, steps: list
         with watch.acting(account, everything):
             drain = Drain(worker, _lanes(everything, name), 0.05)
             if isinstance(steps[0], Blocked):
-                _stopped(drain, steps[0])
+                _stopped(drain, steps[0], lambda: "ack_deadline_seconds" in watch.seen[account].settings)
             else:
                 drain.run()
         everything.clock.advance(60)
 
 
-def _stopped(drain: Drain, blocked: Blocked) -> None:
-    """SIGTERM in the middle of the work: the job is handed back."""
+def _stopped(drain: Drain, blocked: Blocked, has_beaten: Callable[[], bool]) -> None:
+    """SIGTERM in the middle of the work, once its message's deadline was extended: the job is handed back."""
     working = threading.Thread(target=drain.run)
     working.start()
     try:
-        blocked.is_running.wait(0.5)
+        if blocked.is_running.wait(0.5):
+            eventually(has_beaten, "the message's deadline is extended")
     finally:
         drain.worker.stop.set()
         working.join()
