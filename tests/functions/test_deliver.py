@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,15 +16,12 @@ from shared.errors import Unauthorized, Unavailable
 from shared.fetch import FetchPolicy, GuardedClient
 from shared.job import Job, WebhookTry
 from shared.queues import Task
-from shared.resources import declared
-from shared.services import use
 from shared.webhooks import DELAYS_SECONDS
 from tests.fakes.clock import FakeClock
 from tests.fakes.http_target import Reply, Target, http_target
 from tests.fakes.objects import FakeObjects
 from tests.fakes.services import FakeServices, fake_services
-from tests.functions.serving import app, change, event, record, serving, submitted
-from tests.waiting import eventually
+from tests.functions.serving import change, event, record, serving, submitted
 
 TASK = event("webhook_task.json")
 
@@ -299,34 +295,3 @@ def test_neither_url_nor_body_is_logged(
     assert any(line.get("event") == "webhook.failed" for line in told)
     assert "s3cret" not in str(told)
     assert "keynote" not in str(told)
-
-
-def test_many_receivers_that_hang_hold_up_no_other(receiver: Target) -> None:
-    """As many tries at once as the queue makes, and `deliver` is declared to hold: far more than one instance's."""
-    queue, function = declared().queues["webhooks"], declared().functions["deliver"]
-    patient = GuardedClient(FetchPolicy(allow_loopback=True))
-    everything = fake_services(objects=FakeObjects(clock=FakeClock(datetime.now(UTC))), http=patient)
-
-    def ended_job(key: str, url: str) -> str:
-        job_id = submitted(everything, key, webhook_url=url).job_id
-        change(everything, job_id, "leased", "succeeded")
-        return job_id
-
-    def deliver_to(job_id: str) -> int:
-        return app("deliver").test_client().post("/", json={**TASK, "job_id": job_id}).status_code
-
-    with (
-        http_target() as hangs,
-        use(everything),
-        ThreadPoolExecutor(queue.concurrent_dispatches) as dispatches,
-    ):
-        hanging = [ended_job(str(number), hangs.url) for number in range(function.concurrency * 4)]
-        good = ended_job("good", receiver.url)
-        hangs.gate.clear()
-        try:
-            answers = [dispatches.submit(deliver_to, job_id) for job_id in (*hanging, good)]
-            eventually(lambda: len(receiver.received) == 1, "the good receiver has its webhook", within_s=10)
-            assert hangs.open_now == hangs.open_most
-        finally:
-            hangs.gate.set()
-        assert {answer.result(30) for answer in answers} == {204}
