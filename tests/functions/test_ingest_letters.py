@@ -2,76 +2,30 @@
 
 from __future__ import annotations
 
-import base64
-import json
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
 from shared.errors import Unavailable
-from shared.job import Job, State, job_id_for
+from shared.job import State
 from shared.letters import KeptLetter
 from tests.fakes.services import FakeServices, fake_services
+from tests.functions.letters import KEYS, STRANGER, job_of, keep, listed, lost, redrive
 from tests.functions.serving import (
     MP3,
-    MP4,
     OPERATOR,
     SHOP,
     change,
-    event,
-    generation_of,
     on_the_cpu,
     record,
-    serving,
     submitted,
 )
-
-KEYS = [
-    {"name": "shop", "key": "secret-shop-key"},
-    {"name": "stranger", "key": "secret-stranger-key"},
-    {"name": "operator", "key": "secret-operator-key", "sees": "all"},
-]
-STRANGER = {"X-API-Key": "secret-stranger-key"}
 
 
 @pytest.fixture
 def everything() -> FakeServices:
     return fake_services(api_keys=KEYS)
-
-
-def keep(everything: FakeServices, job: Job, code: str = "unavailable", submission: int = 1) -> str:
-    letter = KeptLetter(
-        job_id=job.job_id, submission=submission, code=code, reason="gave up after 5 attempts", kept_at=everything.now()
-    )
-    letter_id = f"{everything.now().date()}/{job.job_id}"
-    everything.letters.keep(letter_id, letter)
-    everything.clock.advance(60)
-    return letter_id
-
-
-def lost(everything: FakeServices, key: str = "example", **more: Any) -> str:
-    """A job that was given up, and its letter's id."""
-    job = submitted(everything, key, **more)
-    change(everything, job.job_id, "leased", "dead_lettered")
-    return keep(everything, job)
-
-
-def listed(api: FlaskClient, query: str = "", headers: dict[str, str] = SHOP) -> list[Any]:
-    answer = api.get(f"/v1/dead-letters{query}", headers=headers)
-    assert answer.status_code == 200, answer.text
-    letters: list[Any] = answer.json["letters"]
-    return letters
-
-
-def redrive(api: FlaskClient, headers: dict[str, str] = OPERATOR, **body: Any) -> Any:
-    answer = api.post("/v1/dead-letters:redrive", json=body, headers=headers)
-    assert answer.status_code == 200, answer.text
-    return answer.json
-
-
-def job_of(letter_id: str) -> str:
-    return letter_id.partition("/")[2]
 
 
 def test_a_letter_tells_why_after_which_attempts_and_where_the_log_is(
@@ -284,58 +238,3 @@ def test_a_letter_that_does_not_parse_hides_no_other(api: FlaskClient, everythin
         ("2025-01-01/broken", "unreadable"),
         (letter_id, "unavailable"),
     ]
-
-
-class TestUploads:
-    """An event that `on_upload` never took, and Eventarc gave up."""
-
-    @pytest.fixture
-    def letter_id(self, everything: FakeServices) -> str:
-        generation = everything.objects.put("uploads", "talks/keynote.mp4", MP4)
-        push = event("dead_letter_upload_push.json")
-        told = json.loads(base64.b64decode(push["message"]["data"])) | {"generation": str(generation)}
-        push["message"]["data"] = base64.b64encode(json.dumps(told).encode()).decode()
-        with serving("dead_letter", everything) as dead_letter:
-            assert dead_letter.post("/", json=push).status_code == 204
-        (name,) = everything.objects.names("state", "dead-letters/")
-        return name.removeprefix("dead-letters/").removesuffix(".json")
-
-    def test_its_letter_waits_and_names_the_file(self, api: FlaskClient, letter_id: str) -> None:
-        (letter,) = listed(api, "?state=waiting", OPERATOR)
-        assert (letter["id"], letter["source"], letter["job_id"]) == (letter_id, "gs://uploads/talks/keynote.mp4", None)
-        assert listed(api) == []
-
-    def test_a_redrive_makes_the_job_that_the_event_would_have_made_and_no_second_one(
-        self, api: FlaskClient, everything: FakeServices, letter_id: str
-    ) -> None:
-        path = f"/v1/dead-letters/{letter_id}:redrive"
-        assert api.post(path, headers=SHOP).status_code == 404
-        answers = [api.post(path, headers=OPERATOR) for _ in range(2)]
-        assert [answer.status_code for answer in answers] == [202, 202]
-        assert answers[0].json == answers[1].json
-        (job_id,) = {answer.json["job_id"] for answer in answers}
-        generation = generation_of(everything, "talks/keynote.mp4")
-        assert job_id == job_id_for(f"uploads/talks/keynote.mp4#{generation}")
-        assert (record(everything, job_id).state, record(everything, job_id).submission) == (State.QUEUED, 1)
-        assert len(everything.topics.on("gpu-tasks")) == 1
-        (letter,) = listed(api, "", OPERATOR)
-        assert (letter["state"], letter["job_id"]) == ("redriven", job_id)
-
-    def test_a_file_that_is_gone_leaves_a_record_of_its_refusal(
-        self, api: FlaskClient, everything: FakeServices, letter_id: str
-    ) -> None:
-        everything.objects.delete("uploads", "talks/keynote.mp4")
-        answer = api.post(f"/v1/dead-letters/{letter_id}:redrive", headers=OPERATOR)
-        assert (answer.status_code, answer.json["state"]) == (202, "failed")
-        refused = record(everything, answer.json["job_id"])
-        assert refused.failure is not None
-        assert refused.failure.code == "source_missing"
-
-    def test_one_of_a_bucket_that_is_not_for_uploads_is_nothing_to_redrive(
-        self, api: FlaskClient, everything: FakeServices
-    ) -> None:
-        told = {"bucket": "results", "name": "a.mp4", "generation": "7"}
-        letter = KeptLetter.model_validate({**told, "kept_at": everything.now()})
-        everything.letters.keep("2025-11-23/message-1", letter)
-        answer = api.post("/v1/dead-letters/2025-11-23/message-1:redrive", headers=OPERATOR)
-        assert (answer.status_code, answer.json["code"]) == (409, "conflict")

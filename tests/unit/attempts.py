@@ -27,3 +27,16 @@ def try_once(world: World, job: Job, *steps: Step, worker: Worker | None = None)
 
 def webhooks(services: FakeServices) -> list[str]:
     return [task.name for task in services.queues.on("webhooks")]
+
+
+def put(services: FakeServices, record: Job) -> Job:
+    """The record as if written long ago."""
+    assert services.store.create(record)
+    services.clock.advance(3600)
+    return record
+
+
+def record_of(services: FakeServices, record: Job) -> Job:
+    seen = services.store.get(record.job_id)
+    assert seen is not None
+    return seen.job
