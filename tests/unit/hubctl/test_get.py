@@ -27,7 +27,7 @@ def test_get_shows_the_record_or_prints_it(hub: Hub) -> None:
 def test_get_shows_what_the_job_cost_beside_the_other_route(hub: Hub) -> None:
     hub.add(succeeded(a_job()))
     shown = " ".join(hubctl(hub, "get", a_job().job_id).stdout.replace("│", " ").split())
-    assert "cost about USD 0.0029 for 10 s of gpu-job; gke would have cost about USD 0.0022" in shown
+    assert "cost about USD 0.0039 for 10 s of gpu-job; gke would have cost about USD 0.0027" in shown
 
 
 def test_get_names_every_machine_that_worked_on_the_job(hub: Hub) -> None:
@@ -35,7 +35,7 @@ def test_get_names_every_machine_that_worked_on_the_job(hub: Hub) -> None:
     hub.add(succeeded(a_job()).model_copy(update={"machine_seconds": spent}))
     shown = " ".join(hubctl(hub, "get", a_job().job_id).stdout.replace("│", " ").split())
     assert (
-        "cost about USD 0.0051 for 20 s of gpu-job and gke-pod; other routes would have cost about USD 0.0051" in shown
+        "cost about USD 0.0066 for 20 s of gpu-job and gke-pod; other routes would have cost about USD 0.0066" in shown
     )
 
 
