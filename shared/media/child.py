@@ -22,10 +22,9 @@ from typing import Final
 from shared.errors import ResourceExhausted
 from shared.media.messages import MESSAGE, Go, Message
 from shared.media.task import Begin, Task, run
-from shared.media.verdict import hangs, verdict
+from shared.media.verdict import verdict
+from shared.media.vigil import LOOK_SECONDS, Vigil
 
-#: How often the parent looks up while the child says nothing; a cancelled job is to end within 5 s.
-_LOOK_SECONDS: Final = 0.5
 _END_SECONDS: Final = 5.0
 _TRIES: Final = 3
 _TRY_SECONDS: Final = 0.05
@@ -76,12 +75,14 @@ class Child:
     def messages(self, look: Callable[[], None]) -> Iterator[Message]:
         """What the child says, until it has nothing more to say; `look` is called at least once a second.
 
-        Raises what `look` raises, and as `verdict` says when the child ends or hangs.
+        Raises what `look` raises, as `verdict` says when the child ends, and as `Vigil` does when it says nothing.
         """
-        heard_at = looked_at = time.monotonic()
+        assert self._process.pid is not None  # noqa: S101
+        vigil = Vigil(self._process.pid)
+        looked_at = time.monotonic()
         sources: list[Connection | int] = [self._connection, self._process.sentinel, self._words]
         while True:
-            ready = wait(sources, timeout=_LOOK_SECONDS)
+            ready = wait(sources, timeout=LOOK_SECONDS)  # a cancelled job is to end within 5 s
             if self._words in ready and not self._listen():
                 sources.remove(self._words)
             if self._connection in ready:
@@ -90,15 +91,16 @@ class Child:
                 except (EOFError, OSError):  # it ended, be it in the middle of a message
                     raise self._verdict() from None
                 yield message
-                heard_at = time.monotonic()
+                vigil.heard()
             elif self._process.sentinel in ready:
                 raise self._verdict()
             now = time.monotonic()
-            if now - looked_at >= _LOOK_SECONDS:
+            if now - looked_at >= LOOK_SECONDS:
                 look()
                 looked_at = time.monotonic()
-            if now - heard_at > self._task.limits.silence_seconds:
-                raise hangs(self._task.limits.silence_seconds)
+                vigil.look()
+            if now - vigil.since > self._task.limits.silence_seconds:
+                raise vigil.judge(self._task.limits.silence_seconds)
 
     def go(self, operations: tuple[str, ...]) -> None:
         """Answer what the file looked like."""

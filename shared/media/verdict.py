@@ -35,6 +35,12 @@ def hangs(seconds: float) -> JobError:
     return ProcessingFailed(said, code="decoder_hangs")
 
 
+def starves(seconds: float) -> JobError:
+    """Nothing came of the decoder for so long, in which it hardly ran although it could have."""
+    said = f"nothing came of the decoder for {seconds:g} s, in which this machine hardly let it run"
+    return ResourceExhausted(said, code="decoder_starved")
+
+
 def out_of_memory() -> JobError:
     """The decoder's address space is used up."""
     return ProcessingFailed("decoding this file takes more memory than a decoder may have", code="decoder_memory")

@@ -79,6 +79,10 @@ def reserve_a_gigabyte(*_: Any) -> None:
         raise MemoryError from error
 
 
+def stop(*_: Any) -> None:
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
 def be_killed(*_: Any) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -89,6 +93,12 @@ def have_a_bug(*_: Any) -> None:
 
 def find_the_disk_broken(*_: Any) -> None:
     raise OSError(5, "Input/output error")
+
+
+def die_in_the_middle_of_a_message(parent: Connection, words: Connection, task: Task) -> None:
+    """The first call of a child: of a message of 1000 bytes, which its head says, there is the beginning alone."""
+    os.write(parent.fileno(), (1000).to_bytes(4, "big") + b'{"says":')
+    os.kill(os.getpid(), signal.SIGSEGV)
 
 
 def take_long(*_: Any) -> None:

@@ -21,6 +21,7 @@ from PIL import Image
 from shared.errors import JobError, ProcessingFailed, ResourceExhausted
 from shared.media.conversation import DecodingBroke
 from shared.media.limits import DecodeLimits
+from shared.media.vigil import Vigil
 from shared.operations import Probe, Shots, Thumbnails
 from shared.processor import Result
 from tests.media import make_video
@@ -60,6 +61,13 @@ def shots(processor: BadProcessor, film: Path, out: Path, report: Callable[[str,
             ProcessingFailed,
             "decoder_hangs",
             "nothing came of it for 1 s",
+        ),
+        (
+            bad_sinks.stop,
+            {"silence_seconds": 2.0},
+            ResourceExhausted,
+            "decoder_starved",
+            "this machine hardly let it run",
         ),
         (
             bad_sinks.compute_for_ever,
@@ -103,6 +111,43 @@ def test_a_picture_larger_than_the_memory_a_decoder_may_have_is_refused_in_words
     processor = BadProcessor(None, limits=DecodeLimits(memory_bytes=2**27))
     with pytest.raises(ProcessingFailed, match="more memory than a decoder may have"):
         processor.process(tmp_path / "huge.png", [Thumbnails()], out, explicit=True, report=lambda *_: None)
+
+
+def test_a_child_that_dies_in_the_middle_of_a_message_has_a_verdict(film: Path, out: Path) -> None:
+    processor = BadProcessor(None)
+    processor.begin = bad_sinks.die_in_the_middle_of_a_message
+    with pytest.raises(ProcessingFailed, match="crashes the decoder"):
+        shots(processor, film, out)
+
+
+@pytest.mark.parametrize(
+    ("states", "cpu_share", "looks", "code"),
+    [
+        ("R", 0.1, 120, "decoder_starved"),
+        ("SR", 0.1, 120, "decoder_starved"),
+        ("D", 0.0, 120, "decoder_starved"),
+        ("R", 0.5, 120, "decoder_hangs"),
+        ("S", 0.0, 120, "decoder_hangs"),
+        # The parent was as good as frozen itself.
+        ("S", 0.0, 2, "decoder_starved"),
+    ],
+)
+def test_who_hardly_ran_though_he_could_is_no_hanging_decoder(
+    states: str, cpu_share: float, looks: int, code: str, tmp_path: Path
+) -> None:
+    def write(cpu_seconds: float) -> None:
+        tasks = ((tmp_path / "42/task" / str(number), state) for number, state in enumerate(states))
+        ticks = round(cpu_seconds * os.sysconf("SC_CLK_TCK"))
+        for path, state in [(tmp_path / "42", "S"), *tasks]:
+            path.mkdir(parents=True, exist_ok=True)
+            (path / "stat").write_text(f"42 (python) (x) {state} " + "0 " * 10 + f"{ticks} 0 0\n")
+
+    vigil = Vigil(42, tmp_path)
+    write(5.0)
+    for _ in range(looks):
+        vigil.look()
+    write(5.0 + 60.0 * cpu_share)
+    assert vigil.judge(60.0).reason_code == code
 
 
 @pytest.mark.parametrize("how", [bad_sinks.sleep, bad_sinks.sleep_with_the_interpreter_locked])
