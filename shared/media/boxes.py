@@ -9,7 +9,7 @@ from typing import Final
 _HEAD_BYTES: Final = 4096
 _BOX_HEADER: Final = 8
 #: Sizes from here on are what programs write that stream to a pipe and cannot know.
-_UNKNOWN_RIFF_SIZE: Final = 0x7FFF_0000
+UNKNOWN_RIFF_SIZE: Final = 0x7FFF_0000
 _EBML: Final = bytes.fromhex("1a45dfa3")
 _SEGMENT: Final = bytes.fromhex("18538067")
 
@@ -59,7 +59,7 @@ def _boxes(file: io.BufferedIOBase, size: int) -> Iterator[tuple[bytes, int]]:
 def _riff_size(head: bytes) -> int | None:
     """The size that a WAV or AVI file should have; None where it was left open."""
     stated = int.from_bytes(head[4:8], "little")
-    return stated + _BOX_HEADER if head[:4] == b"RIFF" and 0 < stated < _UNKNOWN_RIFF_SIZE else None
+    return stated + _BOX_HEADER if head[:4] == b"RIFF" and 0 < stated < UNKNOWN_RIFF_SIZE else None
 
 
 def _matroska_size(head: bytes) -> int | None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from shared.media.artifacts import ArtifactFolder
 from shared.media.pictures import orientation
-from shared.media.shots import ShotFinder
+from shared.media.shots import LUMA, ShotFinder
 from shared.media.sinks import Pictures
 from shared.source import Source, open_source, size_of
 
@@ -40,7 +40,7 @@ _MOMENT: Final = 0.001
 class Fingerprinter:
     """Sees small pictures where there is video; holds eight bytes for each."""
 
-    needs: Pictures = ShotFinder.needs
+    needs: Pictures = LUMA
 
     def __init__(self, finder: ShotFinder | None, folder: ArtifactFolder) -> None:
         """`finder` sees the same pictures and finds the usual shots; None where there is no video."""

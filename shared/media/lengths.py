@@ -5,11 +5,10 @@ from __future__ import annotations
 import struct
 from typing import Final
 
+from shared.media.boxes import UNKNOWN_RIFF_SIZE
 from shared.source import Source, open_source
 
 _HEAD_BYTES: Final = 64 * 1024
-#: Sizes from here on are what programs write that stream to a pipe and cannot know.
-_UNKNOWN_SIZE: Final = 0x7FFF_0000
 #: Codings whose byte rate is exact: PCM, floating point, A-law, mu-law. Others' encoders write a guess.
 _WAVE_FIXED_RATE: Final = frozenset({1, 3, 6, 7})
 _WAVE_EXTENSIBLE: Final = 0xFFFE
@@ -61,7 +60,7 @@ def _wav(head: bytes) -> float | None:
             rate, bytes_a_sample = struct.unpack_from("<I4xH", head, at + 12)
             bytes_a_second = rate * bytes_a_sample
         if kind == b"data":
-            return size / bytes_a_second if 0 < size < _UNKNOWN_SIZE and bytes_a_second else None
+            return size / bytes_a_second if 0 < size < UNKNOWN_RIFF_SIZE and bytes_a_second else None
         at += 8 + size + size % 2
     return None
 

@@ -18,7 +18,8 @@ from shared.media.weights import weights_file
 from shared.operations import Shots
 
 _SIZE: Final = (64, 36)
-_LUMA: Final = Pictures(size=_SIZE, pixels="gray")
+#: What the usual shots are found in.
+LUMA: Final = Pictures(size=_SIZE, pixels="gray")
 _COLOUR: Final = Pictures(size=(48, 27), pixels="rgb24")
 _USUAL_THRESHOLD: Final = 12.0
 _WEIGHTS: Final = "transnetv2.pth"
@@ -46,7 +47,7 @@ class _Judge(Protocol):
 class ShotFinder:
     """Sees small pictures; holds a few numbers for each."""
 
-    needs: Pictures = _LUMA
+    needs: Pictures
 
     def __init__(
         self,
@@ -120,7 +121,7 @@ def _judge(threshold: float | None, weights: Path | None, *, hardware: bool) -> 
     if threshold is not None:
         from shared.media.cuts import LumaJudge
 
-        return LumaJudge(_SIZE, threshold), _LUMA
+        return LumaJudge(_SIZE, threshold), LUMA
     import torch
 
     from shared.media.transnet import TransitionJudge, network

@@ -7,7 +7,6 @@ tones as they are and bends what is brighter. The outcome is encoded for a BT.18
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from functools import cache
 from typing import Final
@@ -17,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorTrc
 from numpy.typing import NDArray
 
-from shared.media.side_data import attached
+from shared.media.mastering import content_light_level, mastering_display
 
 Floats = NDArray[np.float32]
 
@@ -44,9 +43,6 @@ _TO_BT709: Final[Mapping[int, Floats]] = {
         [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]], np.float32
     ),
 }
-#: AVContentLightMetadata: MaxCLL, MaxFALL. AVMasteringDisplayMetadata: 8 rationals of chromaticity, then luminances.
-_CONTENT_LIGHT: Final = struct.Struct("=2I")
-_MASTERING_PEAK: Final = struct.Struct("=72x2i")
 
 
 def is_beyond_sdr(frame: VideoFrame) -> bool:
@@ -127,11 +123,8 @@ def _peak(frame: VideoFrame) -> float:
 
 def _stated_peak(frame: VideoFrame) -> float:
     """MaxCLL, else the brightest the mastering screen could show; 0 when neither is said."""
-    content, mastering = attached(frame, "CONTENT_LIGHT_LEVEL"), attached(frame, "MASTERING_DISPLAY_METADATA")
-    if content and (most := _CONTENT_LIGHT.unpack_from(content)[0]):
-        return float(most)
-    numerator, denominator = _MASTERING_PEAK.unpack_from(mastering) if mastering else (0, 0)
-    return numerator / denominator if denominator else 0.0
+    light, display = content_light_level(frame), mastering_display(frame)
+    return float((light and light["max_cll"]) or (display or {}).get("max_luminance", 0.0))
 
 
 def _to_pq(light: NDArray[np.floating] | np.floating) -> NDArray[np.floating]:
