@@ -1,4 +1,4 @@
-"""How small gray pictures differ from those just before them, in torch: blocks of frames at once, on any device."""
+"""How small gray pictures differ from those just before them, in torch: blocks of frames at once."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ class LumaMeter:
     with the process (12 kB a frame did).
     """
 
-    def __init__(self, size: tuple[int, int], device: str = "cpu") -> None:
+    def __init__(self, size: tuple[int, int]) -> None:
         """`size` is every picture's width and height."""
         take_one_core()
         width, height = size
         self._block = np.empty((REACH + _BLOCK, height, width), np.uint8)
-        self._pictures = torch.empty((REACH + _BLOCK, height * width), device=device)
+        self._pictures = torch.empty((REACH + _BLOCK, height * width))
         self._between = torch.empty_like(self._pictures)
         #: The first picture there is, and where the next one goes; those before `REACH` are measured already.
         self._first = self._next = REACH
@@ -78,6 +78,6 @@ class LumaMeter:
         alike = torch.mul(centred[1:], centred[:-1], out=between[1:]).mean(1)
         likeness = alike / (contrast[1:] * contrast[:-1]).clamp_min(1e-6)
         measured += [contrast[REACH:], likeness[REACH - 1 :]]
-        self._measured.frombytes(torch.stack(measured, 1).cpu().numpy().tobytes())
+        self._measured.frombytes(torch.stack(measured, 1).numpy().tobytes())
         self._block[:REACH] = self._block[end - REACH : end]
         self._first, self._next = max(self._first - (end - REACH), 0), REACH

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from shared.errors import ResourceExhausted, Unavailable
+from shared.errors import Unavailable
 from shared.media.audio import Samples
 from shared.media.weights import weights_file
 
@@ -27,12 +27,14 @@ _BLOCK: Final = 2048
 
 
 class VoiceDetector:
-    """Silero VAD, loaded on first use; one for a process, shared by its threads."""
+    """Silero VAD, loaded on first use; one for a process, shared by its threads.
 
-    def __init__(self, weights: Path | None, *, device: str = "cpu") -> None:
-        """`weights` is the folder that the setting WEIGHTS names; `device` is cpu or cuda."""
+    On the CPU, a GPU or not: an hour takes two seconds, and the GPU is the speech model's.
+    """
+
+    def __init__(self, weights: Path | None) -> None:
+        """`weights` is the folder that the setting WEIGHTS names."""
         self._weights = weights
-        self._device = device
         self._lock = threading.Lock()
         self._loaded: VoiceNetwork | None = None
 
@@ -44,8 +46,7 @@ class VoiceDetector:
         `samples` are 16 kHz mono; multiplied by `gain` on the way, they lie in [-1, 1]. What is held besides them does
         not grow with their number. `progress` gets the fraction done after each minute; what it raises ends the work.
 
-        Raises Misconfigured when there are no weights, Unavailable when they cannot be loaded, ResourceExhausted when
-        the device's memory runs out.
+        Raises Misconfigured when there are no weights, Unavailable when they cannot be loaded.
         """
         network = self._network()
         import torch
@@ -55,17 +56,14 @@ class VoiceDetector:
         count = -(-len(samples) // WINDOW)
         found = np.empty(count, np.float32)
         state = None
-        try:
-            with torch.inference_mode():
-                for first in range(0, count, _BLOCK):
-                    after = min(first + _BLOCK, count)
-                    block = _piece(samples, first * WINDOW - CONTEXT, after * WINDOW) * np.float32(gain)
-                    probabilities, state = network(torch.from_numpy(block).to(self._device), state)
-                    found[first:after] = probabilities.cpu().numpy()
-                    if progress is not None:
-                        progress(after / count)
-        except torch.OutOfMemoryError as error:
-            raise ResourceExhausted(f"the voice detector ran out of memory on {self._device}") from error
+        with torch.inference_mode():
+            for first in range(0, count, _BLOCK):
+                after = min(first + _BLOCK, count)
+                block = _piece(samples, first * WINDOW - CONTEXT, after * WINDOW) * np.float32(gain)
+                probabilities, state = network(torch.from_numpy(block), state)
+                found[first:after] = probabilities.numpy()
+                if progress is not None:
+                    progress(after / count)
         return found
 
     def _network(self) -> VoiceNetwork:
@@ -83,11 +81,11 @@ class VoiceDetector:
 
         take_one_core()
         try:
-            network = load(script).to(self._device)
+            network = load(script)
         except (RuntimeError, KeyError) as error:
-            raise Unavailable(f"the voice detector cannot be loaded on {self._device}: {error}") from error
+            raise Unavailable(f"the voice detector cannot be loaded: {error}") from error
         seconds = round(time.monotonic() - begun, 3)
-        _log.info("voice detector loaded", extra={"event": "vad.loaded", "device": self._device, "seconds": seconds})
+        _log.info("voice detector loaded", extra={"event": "vad.loaded", "seconds": seconds})
         return network
 
 
