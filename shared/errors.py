@@ -6,7 +6,8 @@ JobError                       .code: stable, goes into the record, the logs and
 │  ├─ Misconfigured            a resource or a permission is missing: an operator mends it, then a redrive helps
 │  ├─ RateLimited              one object written more than once a second
 │  ├─ Overloaded               too much waits, or too much of one caller's: later there is room
-│  └─ ResourceExhausted        no memory, disk or GPU memory left on this machine
+│  ├─ ResourceExhausted        no memory, disk or GPU memory left on this machine
+│  └─ MachineFault             this machine's GPU is at fault: its worker leaves
 └─ PermanentError              another try cannot help
    ├─ InvalidRequest           a field is missing, wrong or not allowed
    ├─ Unauthorized             no key or token, or a wrong one
@@ -87,6 +88,12 @@ class ResourceExhausted(RetryableError):
     """This machine ran out of memory, disk or GPU memory; another one may not."""
 
     code = "resource_exhausted"
+
+
+class MachineFault(RetryableError):
+    """The GPU or its driver failed, and fails whatever else this process asks of it: another process must go on."""
+
+    code = "machine_fault"
 
 
 class PermanentError(JobError):

@@ -8,21 +8,21 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from uuid import uuid4
 
 from shared import log
+from shared.artifact_upload import upload_artifacts
 from shared.conclude import conclude
 from shared.dead_letters import give_up
-from shared.errors import JobError, PermanentError, RetryableError, TooLong
-from shared.job import Artifact, Failure, Job, Outcome, State
+from shared.errors import JobError, MachineFault, PermanentError, RetryableError, TooLong
+from shared.job import Failure, Job, Outcome, State
 from shared.job_source import obtain
 from shared.lease import Beat, Claim, LeaseLost, Taken, is_owners, take
 from shared.machines import Machine, Place, Startup
-from shared.processor import Processor, Result
+from shared.processor import Processor
 from shared.routing import Destination
 from shared.services import Services
 from shared.store import Snapshot
@@ -56,7 +56,8 @@ class Worker:
     ends_at: float | None
     #: Set on SIGTERM: hand back what cannot end in time.
     stop: threading.Event
-    #: Set when a file did not fit what is left of this process: finish what is held, take nothing more.
+    #: Set when a file did not fit what is left of this process, or the machine is at fault: finish what is held, take
+    #: nothing more.
     closing: threading.Event = field(default_factory=threading.Event)
     #: When this process began, on the monotonic clock.
     started_at: float = field(default_factory=time.monotonic)
@@ -148,6 +149,8 @@ def _leased(job: Job, worker: Worker, extend: Callable[[], None]) -> Verdict:
         except PermanentError as error:
             failure = Failure(code=error.reason_code, message=error.message)
             return _end(job, services, lambda mine: mine.failed(failure, services.now()))
+        except MachineFault as fault:
+            return _leave(job, fault, worker)
         except RetryableError as error:
             return _retry(job, Failure(code=error.reason_code, message=error.message), services)
         except MemoryError:
@@ -181,18 +184,8 @@ def _process(job: Job, worker: Worker, beat: Beat, limit: TimeLimit, folder: Pat
         span.note(device=result.device, media_seconds=result.media_seconds)
     beat.report("upload", 95.0)
     prefix = f"{job.job_id}/{job.attempt}/"
-    uploading = time.monotonic()
     with tracer.span("job.upload", artifacts=len(result.artifacts)):
-        artifacts = _upload(result, results, prefix, services)
-    _log.info(
-        "artifacts written",
-        extra={
-            "event": "job.artifacts",
-            "number": len(artifacts),
-            "bytes": sum(made.size for made in artifacts),
-            "seconds": round(time.monotonic() - uploading, 3),
-        },
-    )
+        artifacts = upload_artifacts(result, results, prefix, services)
     seconds = time.monotonic() - started
     worker.pace.learn(result.media_seconds, seconds, job.operations)
     return (
@@ -210,19 +203,6 @@ def _process(job: Job, worker: Worker, beat: Beat, limit: TimeLimit, folder: Pat
     )
 
 
-def _upload(result: Result, folder: Path, prefix: str, services: Services) -> tuple[Artifact, ...]:
-    bucket = services.settings.results_bucket
-
-    def one(index: int) -> Artifact:
-        made = result.artifacts[index]
-        path = folder / made.name
-        services.objects.upload(bucket, prefix + made.name, path, content_type=made.content_type)
-        return Artifact(name=made.name, size=path.stat().st_size, content_type=made.content_type)
-
-    with ThreadPoolExecutor(8, "upload") as pool:
-        return tuple(pool.map(one, range(len(result.artifacts))))
-
-
 def _end(job: Job, services: Services, outcome: Callable[[Job], Job]) -> Verdict:
     """Record a terminal outcome, fenced by the lease, and conclude."""
     seen = _change_mine(job, services, outcome)
@@ -237,6 +217,18 @@ def _retry(job: Job, failure: Failure, services: Services) -> Verdict:
     verdict = _verdict(job, seen)
     if seen is not None and verdict is Verdict.AGAIN and seen.job.is_used_up(services.settings.max_attempts):
         give_up(seen.job, seen.job.exhausted(), services)
+        return Verdict.OVER
+    return verdict
+
+
+def _leave(job: Job, fault: MachineFault, worker: Worker) -> Verdict:
+    """The job goes back as after any fault that passes, and the worker takes no more: every job would fail here."""
+    _log.critical("this machine is at fault", extra={"event": "worker.machine_fault", "error": fault.message})
+    worker.closing.set()
+    verdict = _retry(job, Failure(code=fault.reason_code, message=fault.message), worker.services)
+    if verdict is Verdict.AGAIN and job.destination is not Destination.CPU:
+        # As in `_let_go`: another worker must be called.
+        send(job, worker.services)
         return Verdict.OVER
     return verdict
 

@@ -14,7 +14,7 @@ from faster_whisper.tokenizer import Tokenizer
 from faster_whisper.transcribe import get_suppressed_tokens, merge_punctuations
 from numpy.typing import NDArray
 
-from shared.errors import ProcessingFailed, ResourceExhausted
+from shared.errors import MachineFault, ProcessingFailed, ResourceExhausted
 from shared.media.packing import WINDOW
 from shared.media.words import Word
 
@@ -27,6 +27,7 @@ _HOP: Final = 160
 #: Punctuation that is part of the word after it, and of the word before it.
 _OPENING, _CLOSING = "\"'“¿([{-", "\"'.。,，!！?？:：”)]}、"
 _MEMORY_WORDS: Final = ("out of memory", "failed to allocate", "alloc_failed")
+_GPU_WORDS: Final = ("cuda", "cublas", "cudnn")
 
 T = TypeVar("T")
 
@@ -84,7 +85,8 @@ class Recognizer:
     def hear(self, sounds: Sequence[Sound], tongue: Tongue) -> list[Heard]:
         """Recognise several windows at once.
 
-        Raises ResourceExhausted when memory or GPU memory runs out, ProcessingFailed when the model gives up.
+        Raises ResourceExhausted when memory or GPU memory runs out, MachineFault when the GPU fails otherwise,
+        ProcessingFailed when the model gives up.
         """
         return _translated(lambda: self._hear(sounds, self._tokenizer(tongue)))
 
@@ -185,4 +187,6 @@ def _translated(step: Callable[[], T]) -> T:
     except RuntimeError as error:  # the only other class that CTranslate2 raises, and torch's
         if any(words in str(error).lower() for words in _MEMORY_WORDS):
             raise ResourceExhausted(f"the speech model ran out of memory: {error}") from error
+        if any(words in str(error).lower() for words in _GPU_WORDS):
+            raise MachineFault(f"the GPU failed: {error}") from error
         raise ProcessingFailed(f"the speech model failed: {error}", code="model_failed") from error

@@ -57,7 +57,8 @@ class SpeechBatches:
 
         `progress` is called several times a second with the fraction done; what it raises takes this file out, and
         disturbs no other. Raises what `prepare` raises, ResourceExhausted when not even one window fits into the
-        memory, ProcessingFailed when the model gives up, Unavailable when it cannot be loaded.
+        memory, MachineFault when the GPU fails, ProcessingFailed when the model gives up, Unavailable when it cannot be
+        loaded.
         """
         file = self._admit(prepare)
         try:

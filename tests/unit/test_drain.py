@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from shared.errors import Misconfigured, Unavailable
+from shared.errors import MachineFault, Misconfigured, Unavailable
 from shared.job import State
 from shared.pubsub import Delivery
 from tests.fakes.processor import Blocked, fail, succeed
@@ -65,6 +65,15 @@ def test_a_job_that_must_be_tried_again_is_nacked() -> None:
     assert gpu.states(job) == [State.QUEUED]
     assert len(gpu.subscription.nacked) == 1
     assert len(gpu.subscription.waiting) == 1
+
+
+def test_a_worker_whose_machine_is_at_fault_leaves_the_rest_to_another() -> None:
+    gpu = Gpu(fail(MachineFault("CUDA failed")), succeed())
+    jobs = gpu.submit("a", "b", "c", "d", "e")
+    gpu.drain.run()
+    assert gpu.states(*jobs).count(State.QUEUED) >= 3
+    assert State.FAILED not in gpu.states(*jobs)
+    assert len(gpu.subscription.waiting) >= 2
 
 
 def test_two_drainers_on_one_subscription_do_each_job_once() -> None:

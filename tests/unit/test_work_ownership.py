@@ -8,10 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from shared.errors import (
-    ProcessingFailed,
-    Unavailable,
-)
+from shared.errors import MachineFault, ProcessingFailed, Unavailable
 from shared.job import State
 from shared.lease import LeaseLost
 from shared.redrive import redrive
@@ -221,3 +218,19 @@ def test_no_log_line_tells_a_secret(ending: Step, caplog: pytest.LogCaptureFixtu
     lines = [str(vars(record)) + record.getMessage() for record in caplog.records] + [caplog.text]
     assert len(lines) > 3
     assert not [line for line in lines for secret in ("secret", "token=", WEBHOOK) if secret in line]
+
+
+@pytest.mark.parametrize(
+    ("counted", "state", "messages"), [(0, State.QUEUED, 2), (4, State.DEAD_LETTERED, 1)], ids=["first", "last"]
+)
+def test_a_worker_whose_machine_is_at_fault_takes_no_more_and_calls_another(
+    world: World, counted: int, state: State, messages: int
+) -> None:
+    worker, job = world.worker(), submitted(world)
+    world.services.store.update(job.job_id, lambda seen: seen.job.model_copy(update={"attempts_counted": counted}))
+    verdict, after_it = try_once(world, job, fail(MachineFault("CUDA failed")), worker=worker)
+    assert worker.closing.is_set()
+    assert (verdict, after_it.state, after_it.attempts_counted) == (Verdict.OVER, state, counted + 1)
+    assert after_it.failure is not None
+    assert after_it.failure.code == "machine_fault"
+    assert len(world.services.topics.on("gpu-tasks")) == messages

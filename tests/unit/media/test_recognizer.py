@@ -12,7 +12,7 @@ import pytest
 from faster_whisper import WhisperModel
 
 from local.assets import Assets
-from shared.errors import ResourceExhausted
+from shared.errors import MachineFault, ProcessingFailed, ResourceExhausted
 from shared.media.audio import Audio, decode_audio
 from shared.media.recognizer import Recognizer
 from shared.media.speech_batches import SpeechBatches
@@ -81,4 +81,21 @@ def test_memory_that_the_real_model_lacks_halves_the_batch(message: str, whisper
     assert len(answer.words) > 100
     whisper.model = Small(whisper.model, 0, message)
     with pytest.raises(ResourceExhausted, match="ran out of memory"):
+        SpeechBatches(Loaded(whisper)).understand(lambda: Spoken.of(voice, "transcribe", "en", _nothing), _nothing)
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ("CUDA failed with error an illegal memory access was encountered", MachineFault),
+        ("cuBLAS failed with status CUBLAS_STATUS_EXECUTION_FAILED", MachineFault),
+        ("cuDNN failed with status CUDNN_STATUS_EXECUTION_FAILED", MachineFault),
+        ("no position encodings are defined for positions >= 448", ProcessingFailed),
+    ],
+)
+def test_a_sick_gpu_is_no_fault_of_the_file(
+    message: str, error: type[Exception], whisper: WhisperModel, voice: Voice
+) -> None:
+    whisper.model = Small(whisper.model, 0, message)
+    with pytest.raises(error, match=message):
         SpeechBatches(Loaded(whisper)).understand(lambda: Spoken.of(voice, "transcribe", "en", _nothing), _nothing)
