@@ -25,8 +25,10 @@ _SMALL_BYTES: Final = 4 * 2**20
 _FEW: Final = 10
 
 
-def obtain(job: Job, services: Services, folder: Path, report: Report) -> Source:
+def obtain(job: Job, services: Services, folder: Path, report: Report, *, whole: bool = False) -> Source:
     """The source as a file in `folder`, or as an object of its pinned generation; `report` may raise to stop.
+
+    With `whole` it is a file, whatever the job looks at.
 
     What came from a URL has its content checked. Raises TooLarge, UnsupportedMedia, ResourceExhausted, SourceMissing,
     and Unavailable when it cannot be had.
@@ -35,7 +37,8 @@ def obtain(job: Job, services: Services, folder: Path, report: Report) -> Source
     if total > services.settings.max_source_bytes:
         raise TooLarge(f"the source has {total} bytes; {services.settings.max_source_bytes} are allowed")
     report(FETCHING, 0.0)
-    if job.source.bucket_and_name and total > _SMALL_BYTES and all(map(_reads_little, job.operations)):
+    is_large = job.source.bucket_and_name is not None and total > _SMALL_BYTES
+    if is_large and not whole and all(map(_reads_little, job.operations)):
         return _in_place(job, services)
     return _fetch(job, services, folder, report)
 

@@ -145,6 +145,7 @@ class Beat:
     def _eta(self, stage: str, percent: float) -> float | None:
         """By the pace of the work alone: how long it took to fetch the file says nothing of what is to come."""
         if stage == FETCHING:
+            self._began = None
             return None
         now = time.monotonic()
         began, done_before = self._began = self._began or (now, percent)

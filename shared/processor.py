@@ -57,5 +57,6 @@ class Processor(Protocol):
         """Run the operations and write their artifacts into `folder`.
 
         `explicit` operations fail the job when they cannot be done; a default profile's are skipped with a
-        warning. Raises ProcessingFailed with the decoder's last words, ResourceExhausted.
+        warning. Raises ProcessingFailed with the decoder's last words, ResourceExhausted, MachineFault, and WholeNeeded
+        where a remote source must be read to its end.
         """

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from shared.errors import JobError
 from shared.ranged_file import Blocks, RangedFile
 
 
@@ -23,6 +24,12 @@ class RemoteObject:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "blocks", Blocks(self.size, self.read_range))
+
+
+class WholeNeeded(JobError):
+    """Nothing less than all of a remote object will do: it is to be fetched, which checks it, and tried as a file."""
+
+    code = "whole_needed"
 
 
 Source = Path | RemoteObject

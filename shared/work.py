@@ -22,9 +22,10 @@ from shared.job import Failure, Job, Outcome, State
 from shared.job_source import obtain
 from shared.lease import Beat, Claim, LeaseLost, Taken, is_owners, take
 from shared.machines import Machine, Place, Startup
-from shared.processor import Processor
+from shared.processor import Processor, Result
 from shared.routing import Destination
 from shared.services import Services
+from shared.source import Source, WholeNeeded
 from shared.store import Snapshot
 from shared.submit import send
 from shared.time_limit import OutOfTime, Pace, Stopping, TimeLimit
@@ -172,8 +173,9 @@ def _process(job: Job, worker: Worker, beat: Beat, limit: TimeLimit, folder: Pat
         source = obtain(job, services, folder, beat.report)
     results = folder / "results"
     results.mkdir()
-    with tracer.span("job.process") as span:
-        result = worker.processor.process(
+
+    def process(source: Source) -> Result:
+        return worker.processor.process(
             source,
             job.operations,
             results,
@@ -181,6 +183,14 @@ def _process(job: Job, worker: Worker, beat: Beat, limit: TimeLimit, folder: Pat
             report=lambda stage, percent: beat.report(stage, 5 + percent * 0.9),
             admit=lambda seconds: limit.check_need(worker.pace.needs(seconds, job.operations)),
         )
+
+    with tracer.span("job.process") as span:
+        try:
+            result = process(source)
+        except WholeNeeded:
+            with tracer.span("job.fetch"):
+                source = obtain(job, services, folder, beat.report, whole=True)
+            result = process(source)
         span.note(device=result.device, media_seconds=result.media_seconds)
     beat.report("upload", 95.0)
     prefix = f"{job.job_id}/{job.attempt}/"

@@ -25,7 +25,7 @@ from shared.media.clock import MOST_LAG
 from shared.media.container import duration_seconds, is_cover_art, last_words, seconds, start_seconds
 from shared.media.demuxing import packets
 from shared.media.media_file import MediaFile
-from shared.source import Source, open_source
+from shared.source import RemoteObject, Source, WholeNeeded, open_source
 
 #: Demuxers whose files state their length exactly; those of MP4 state it for each stream.
 _EXACT: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
@@ -88,7 +88,8 @@ class Length:
 def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length:
     """The file's real length; reads all of it only when the file does not say, or says more than it has.
 
-    Raises ProcessingFailed: `truncated` when more than a little is missing, `empty_media` when nothing is there.
+    Raises ProcessingFailed: `truncated` when more than a little is missing, `empty_media` when nothing is there;
+    WholeNeeded where all of a remote file would have to be read, part by part and unchecked.
     """
     declared = _declared(media.headers, media.source)
     if declared:
@@ -102,6 +103,8 @@ def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length
         is_heard_of = all(stream.index in tail.ends for stream in _timed(container))
         if is_heard_of and not _missing(declared, tail, slack=_SLACK_SECONDS / 4):
             return Length(max(length, tail.end))
+    if isinstance(media.source, RemoteObject):
+        raise WholeNeeded("the file does not say where it ends, or ends elsewhere")
     container = media.from_start()
     # What an index has packets of is not empty: they are cut off.
     without = {stream.index for stream in _timed(container) if not stream.frames and not len(stream.index_entries)}

@@ -22,6 +22,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.processor import Decoder
+from shared.source import WholeNeeded
 
 
 class _Message(BaseModel):
@@ -31,7 +32,15 @@ class _Message(BaseModel):
 #: What may cross the border as itself.
 _ERRORS: Final[Mapping[str, type[JobError]]] = {
     error.__name__: error
-    for error in (PermanentError, ProcessingFailed, RetryableError, ResourceExhausted, Misconfigured, Unavailable)
+    for error in (
+        PermanentError,
+        ProcessingFailed,
+        RetryableError,
+        ResourceExhausted,
+        Misconfigured,
+        Unavailable,
+        WholeNeeded,
+    )
 }
 
 

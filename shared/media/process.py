@@ -93,7 +93,7 @@ class MediaProcessor:
         with a warning.
 
         Raises ProcessingFailed for what is wrong with the file or the operations, ResourceExhausted when memory or
-        disk ran out, and what reading a remote source raises.
+        disk ran out, WholeNeeded and what reading a remote source raises.
         """
         try:
             with tempfile.TemporaryDirectory(prefix="decoded-", dir=folder.parent) as scratch:

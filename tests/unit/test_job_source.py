@@ -10,9 +10,9 @@ from shared.errors import JobError, SourceMissing, Unavailable
 from shared.job import Source, State
 from shared.operations import Loudness, Operation, Probe, Shots, Thumbnails, Transcribe
 from shared.processor import Report, Result
-from shared.source import RemoteObject, open_source
+from shared.source import RemoteObject, WholeNeeded, open_source
 from shared.source import Source as Media
-from tests.fakes.processor import Step, succeed
+from tests.fakes.processor import Step, fail, succeed
 from tests.fakes.world import MP4, World, request
 from tests.unit.attempts import submitted, try_once
 
@@ -75,6 +75,15 @@ def test_everybody_else_gets_a_checked_copy(operations: tuple[Operation, ...], d
     try_once(world, submitted(world, asking(world, *operations, data=data)), seen_by(sources))
     assert isinstance(sources[0], Path)
     assert not [call for call in world.services.faults.calls if call.startswith("objects.read_range")]
+
+
+def test_an_object_of_which_all_is_needed_after_all_is_fetched_and_checked(world: World) -> None:
+    sources: list[Media] = []
+    job = submitted(world, asking(world, Probe()))
+    _, done = try_once(world, job, seen_by(sources, fail(WholeNeeded("all of it"))), seen_by(sources))
+    assert [type(source) for source in sources] == [RemoteObject, type(Path())]
+    assert (done.state, done.attempts_counted) == (State.SUCCEEDED, 1)
+    assert len([call for call in world.services.faults.calls if call.startswith("objects.download")]) == 1
 
 
 def test_an_object_that_was_overwritten_is_missing_and_never_read_as_the_other(world: World) -> None:
