@@ -9,12 +9,13 @@ on while an execution starts for it, and shall not start another.
 
 from __future__ import annotations
 
-import json
 import logging
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
+
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from shared.errors import RetryableError
 from shared.objects import Objects, StoredObject
@@ -41,6 +42,15 @@ class Slot:
     @property
     def environment(self) -> Mapping[str, str]:
         return {"GPU_SLOT": str(self.number), "GPU_SLOT_TOKEN": self.token}
+
+
+class _Content(BaseModel):
+    """What a slot's object says; by its defaults, one that no execution wrote: nobody's, and expired when it is old."""
+
+    model_config = ConfigDict(frozen=True)
+    token: str | None = None
+    started: bool = True
+    job_id: str | None = None
 
 
 class Slots:
@@ -90,9 +100,9 @@ class Slots:
     def held(self, number: int, token: str) -> Slot | None:
         """The slot as an execution was told of it, if it is still that execution's."""
         stored = self._objects.read(self._bucket, f"{_PREFIX}{number}")
-        if stored is None or (known := json.loads(stored.data))["token"] != token:
+        if stored is None or (content := _content(stored)).token != token:
             return None
-        return Slot(number, token, stored.generation, known.get("job_id"))
+        return Slot(number, token, stored.generation, content.job_id)
 
     def release(self, slot: Slot) -> None:
         held = self.held(slot.number, slot.token)
@@ -120,7 +130,7 @@ class Slots:
         for number in range(self._count):
             stored = self._objects.read(self._bucket, f"{_PREFIX}{number}")
             if stored is not None and not self._is_expired(stored):
-                if json.loads(stored.data).get("job_id") == job_id:
+                if _content(stored).job_id == job_id:
                     return None
             elif free is None:
                 free = number, stored.generation if stored else 0
@@ -130,9 +140,17 @@ class Slots:
         return sum(1 for _ in self._objects.list(self._bucket, prefix=_PREFIX))
 
     def _is_expired(self, stored: StoredObject) -> bool:
-        started = json.loads(stored.data)["started"]
+        started = _content(stored).started
         return stored.age_seconds >= (self._renewed_seconds if started else self._start_seconds)
 
     def _write(self, slot: Slot, expected: int, *, is_started: bool = True) -> int | None:
-        data = json.dumps({"token": slot.token, "started": is_started, "job_id": slot.job_id}).encode()
+        content = _Content(token=slot.token, started=is_started, job_id=slot.job_id)
+        data = content.model_dump_json().encode()
         return self._objects.write(self._bucket, f"{_PREFIX}{slot.number}", data, if_generation=expected)
+
+
+def _content(stored: StoredObject) -> _Content:
+    try:
+        return _Content.model_validate_json(stored.data)
+    except ValidationError:
+        return _Content()

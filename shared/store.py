@@ -8,6 +8,7 @@ index/<inverted time>-<job_id>    written once, so that "newest first" is a list
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from shared.errors import RateLimited, Unavailable
 from shared.job import Job, State
 from shared.journal import is_change
 from shared.objects import Objects
+
+_log = logging.getLogger(__name__)
 
 #: Seconds a state change waits for storage's limit of about one write a second per object, and how often.
 _RATE_LIMIT_PAUSE_SECONDS: Final = 1.0
@@ -75,10 +78,14 @@ class Marker:
         return cls(job_id, caller, 0)
 
     @classmethod
-    def named(cls, object_name: str) -> Marker:
+    def named(cls, object_name: str) -> Marker | None:
+        """None: it bears the name of none."""
         caller, _, rest = object_name.removeprefix("open/").rpartition("/")
         job_id, _, submission = rest.partition("-")
-        return cls(job_id, caller, int(submission or 1))
+        if not (caller and job_id and (submission or "1").isdecimal()):
+            return None
+        marker = cls(job_id, caller, int(submission or 1))
+        return marker if marker.object_name == object_name else None
 
     @property
     def object_name(self) -> str:
@@ -117,7 +124,13 @@ class JobStore:
 
     def create(self, job: Job) -> bool:
         """True when this call made the record; False when there is one already."""
-        is_new = self._write(job, 0) is not None
+        try:
+            is_new = self._write(job, 0) is not None
+        except RateLimited:
+            # Written just now, be it by the client's own first try.
+            if self.get(job.job_id) is None:
+                raise
+            is_new = False
         # The very same record is our own, whose answer was lost.
         if is_new or ((seen := self.get(job.job_id)) is not None and seen.job == job):
             self._tell(None, job)
@@ -173,7 +186,11 @@ class JobStore:
 
     def markers(self) -> Iterator[Marker]:
         for name in self._objects.list(self._bucket, prefix="open/"):
-            yield Marker.named(name)
+            marker = Marker.named(name)
+            if marker is None:
+                _log.warning("no marker: %s", name, extra={"event": "marker.foreign"})
+            else:
+                yield marker
 
     def open_jobs(self) -> Iterator[str]:
         """Every job that has a marker, once; tickets are no jobs yet."""

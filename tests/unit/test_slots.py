@@ -143,6 +143,16 @@ def test_only_expired_slots_are_swept(services: FakeServices, slots: Slots) -> N
     assert taken(services) == [f"slots/gpu/{fresh.number}"]
 
 
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"token": 1}', bytes([255])])
+def test_what_no_execution_wrote_is_swept_when_it_is_old(content: bytes, services: FakeServices, slots: Slots) -> None:
+    services.objects.write("state", "slots/gpu/0", content, if_generation=0)
+    assert slots.held(0, "a-token") is None
+    assert take(slots).number == 1
+    assert slots.sweep() == 0
+    services.clock.advance(services.settings.slot_seconds)
+    assert slots.sweep() == 1
+
+
 def test_the_number_taken_is_cached_for_a_second(services: FakeServices, slots: Slots) -> None:
     take(slots)
     assert slots.taken() == 1

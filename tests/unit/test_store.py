@@ -133,11 +133,22 @@ def test_a_write_that_took_effect_is_told_of_once_whatever_its_answer(
     assert told == [(None, JOB), (JOB, leased)]
 
 
-def test_a_create_whose_answer_was_lost_says_that_there_is_a_record(objects: FakeObjects) -> None:
-    store = JobStore(objects, "state", wait=objects.clock.advance)
-    objects.lose_next_answer("jobs/")
+@pytest.mark.parametrize("answer", [None, RateLimited("the client's own second try came too soon")])
+def test_a_create_whose_answer_was_lost_says_that_there_is_a_record_and_is_told(
+    objects: FakeObjects, answer: RateLimited | None
+) -> None:
+    told: list[tuple[Job | None, Job]] = []
+    store = JobStore(objects, "state", tell=lambda *change: told.append(change), wait=objects.clock.advance)
+    objects.faults.fail_next("objects.write jobs/", answer, happens=True)
     assert not store.create(JOB)
     assert stored(store) == JOB
+    assert told == [(None, JOB)]
+
+
+def test_a_create_that_is_one_too_many_says_so_where_nothing_was_written(objects: FakeObjects) -> None:
+    objects.faults.fail_next("objects.write jobs/", RateLimited("too many"))
+    with pytest.raises(RateLimited):
+        JobStore(objects, "state").create(JOB)
 
 
 def test_a_change_waits_for_storages_limit_of_one_write_a_second(store: JobStore, objects: FakeObjects) -> None:
@@ -204,3 +215,11 @@ def test_each_submission_has_a_marker_of_its_own(store: JobStore) -> None:
     store.mark_closed(Marker.of(JOB))
     assert {marker.submission for marker in store.markers()} == {2, 10}
     assert list(store.open_jobs()) == [JOB.job_id]
+
+
+@pytest.mark.parametrize("name", ["open/film.mp4", "open/upload/film-final", "open/upload/", "open/upload/abc-01"])
+def test_what_bears_no_markers_name_hides_no_marker(name: str, store: JobStore, objects: FakeObjects) -> None:
+    marker = Marker.of(JOB)
+    store.mark_open(marker)
+    objects.write("state", name, b"", if_generation=0)
+    assert list(store.markers()) == [marker]
