@@ -83,9 +83,14 @@ def accept(upload: UploadedObject, trace: str | None, everything: Services) -> J
     return job
 
 
+def upload_job_id(upload: UploadedObject, everything: Services) -> str:
+    """Of the job that this upload has become, or would become. Raises RetryableError."""
+    return job_id_for(_key(upload, _ticket(upload, everything)))
+
+
 def job_of(upload: UploadedObject, everything: Services) -> Job | None:
     """The job that this upload has become. Raises RetryableError."""
-    seen = everything.store.get(job_id_for(_key(upload, _ticket(upload, everything))))
+    seen = everything.store.get(upload_job_id(upload, everything))
     return seen.job if seen else None
 
 

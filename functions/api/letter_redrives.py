@@ -1,5 +1,8 @@
 """POST /v1/dead-letters:redrive: start afresh all jobs that match, so many a call; the answer says what it left.
 
+An upload whose event was given up becomes the job that it never was; its type is not known, so that a call for one type
+leaves it alone.
+
 Safe to repeat: what was redriven matches no more. Discarded letters are left alone.
 """
 
@@ -15,12 +18,13 @@ import flask
 
 from functions.api import bodies
 from functions.api.answers import answer
-from functions.api.keys import may_see
-from functions.api.letters import look
+from functions.api.letters import look, may_read
 from functions.api.scanning import Scan
+from functions.on_upload import accept, upload_job_id
 from shared.api_keys import ApiKey
 from shared.api_letters import Left, RedriveBody, Redriven, RedriveReport
-from shared.errors import JobError
+from shared.errors import Conflict, JobError
+from shared.events import UploadedObject
 from shared.job import Job, State
 from shared.letters import LetterState
 from shared.moments import day_of
@@ -36,11 +40,18 @@ _SCAN: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class _Candidate:
-    """A job that may match: why it ended, and when."""
+    """A job that may match, or an upload that never became one: why it was given up, and when."""
 
-    job: Job
+    job_id: str
+    job: Job | None
+    upload: UploadedObject | None
     code: str | None
     ended_at: datetime | None
+
+    @property
+    def submission(self) -> int:
+        """The one that a redrive begins."""
+        return self.job.submission + 1 if self.job else 1
 
 
 def redrive_all(request: flask.Request, everything: Services, key: ApiKey) -> flask.Response:
@@ -52,10 +63,10 @@ def redrive_all(request: flask.Request, everything: Services, key: ApiKey) -> fl
     for chunk in scan.chunks(everything):
         looked_at += len(chunk)
         # A letter that came again on another day is a second one; a page that ends goes on from the first.
-        firsts: dict[str, tuple[str, Job]] = {}
+        firsts: dict[str, tuple[str, _Candidate]] = {}
         for name, each in chunk:
-            if each and may_see(key, each.job) and _fits(asked, each):
-                firsts.setdefault(each.job.job_id, (name, each.job))
+            if each and may_read(key, each.job) and _fits(asked, each):
+                firsts.setdefault(each.job_id, (name, each))
         wanted = list(firsts.values())
         room = asked.limit - len(redriven) - len(left)
         for done in everything.side_by_side.map(lambda each: _redriven(each[1], asked, everything), wanted[:room]):
@@ -90,33 +101,41 @@ def _names(asked: RedriveBody, everything: Services) -> Iterator[str]:
 def _look(name: str, asked: RedriveBody, everything: Services) -> _Candidate | None:
     if asked.state == "dead_lettered":
         found = look(name, everything)
-        if found is None or found.job is None or found.state is not LetterState.WAITING:
+        if found is None or found.state is not LetterState.WAITING:
             return None
-        return _Candidate(found.job, found.letter.code, found.letter.kept_at)
+        letter, job, upload = found.letter, found.job, found.letter.upload
+        if job is not None:
+            return _Candidate(job.job_id, job, None, letter.code, letter.kept_at)
+        if upload is None or upload.bucket != everything.settings.uploads_bucket:
+            return None
+        return _Candidate(upload_job_id(upload, everything), None, upload, letter.code, letter.kept_at)
     seen = everything.store.get(job_id_of(name))
     if seen is None or seen.job.state is not State.FAILED or seen.job.destination is None:
         return None
-    failure = seen.job.failure
-    return _Candidate(seen.job, failure.code if failure else None, seen.job.finished_at)
+    job = seen.job
+    return _Candidate(job.job_id, job, None, job.failure.code if job.failure else None, job.finished_at)
 
 
 def _fits(asked: RedriveBody, candidate: _Candidate) -> bool:
     at = candidate.ended_at
     return (
         asked.code in (None, candidate.code)
-        and asked.file_type in (None, candidate.job.file.file_type)
+        and asked.file_type in (None, candidate.job.file.file_type if candidate.job else None)
         and (asked.since is None or (at is not None and at >= asked.since))
         and (asked.until is None or (at is not None and at < asked.until))
     )
 
 
-def _redriven(job: Job, asked: RedriveBody, everything: Services) -> Redriven | Left:
+def _redriven(candidate: _Candidate, asked: RedriveBody, everything: Services) -> Redriven | Left:
     """One that cannot be redriven now keeps no other from it."""
-    begun = Redriven(job_id=job.job_id, submission=job.submission + 1)
+    begun = Redriven(job_id=candidate.job_id, submission=candidate.submission)
     if asked.dry_run:
         return begun
     try:
-        redrive(job.job_id, everything, submission=job.submission)
+        if candidate.job is not None:
+            redrive(candidate.job_id, everything, submission=candidate.job.submission)
+        elif candidate.upload is not None and accept(candidate.upload, None, everything) is None:
+            raise Conflict("the letter names no upload, so there is nothing to start afresh")
     except JobError as error:
-        return Left(job_id=job.job_id, code=error.reason_code, detail=error.message)
+        return Left(job_id=candidate.job_id, code=error.reason_code, detail=error.message)
     return begun

@@ -68,7 +68,7 @@ def page(request: flask.Request, everything: Services, key: ApiKey) -> flask.Res
     scan = Scan(ids, lambda letter_id: look(letter_id, everything), _SCAN)
 
     def is_shown(found: Found) -> bool:
-        return may_read(key, found) and is_wanted(found) and _is_between(found.letter.kept_at, since, until)
+        return may_read(key, found.job) and is_wanted(found) and _is_between(found.letter.kept_at, since, until)
 
     shown, following = scan.page(limit, is_shown, everything)
     views = tuple(_view(found, everything) for found in shown)
@@ -117,14 +117,14 @@ def look(letter_id: str, everything: Services) -> Found | None:
     return Found(letter_id, letter, seen.job if seen else None)
 
 
-def may_read(key: ApiKey, found: Found) -> bool:
+def may_read(key: ApiKey, job: Job | None) -> bool:
     """A letter whose job is not known may be anybody's."""
-    return key.sees == "all" if found.job is None else may_see(key, found.job)
+    return key.sees == "all" if job is None else may_see(key, job)
 
 
 def _own(letter_id: str, key: ApiKey, everything: Services) -> Found:
     found = look(letter_id, everything)
-    if found is None or not may_read(key, found):
+    if found is None or not may_read(key, found.job):
         raise NotFound(f"no dead letter {letter_id}")
     return found
 

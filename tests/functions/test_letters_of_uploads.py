@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -63,6 +64,25 @@ class TestUploads:
         (letter,) = listed(api, "", OPERATOR)
         assert (letter["state"], letter["job_id"]) == ("redriven", job_id)
 
+    def test_a_redrive_of_all_begins_it_too_unless_one_type_is_asked_for(
+        self, api: FlaskClient, everything: FakeServices, letter_id: str
+    ) -> None:
+        def redrive_all(headers: dict[str, str] = OPERATOR, **asked: Any) -> list[dict[str, Any]]:
+            answer = api.post("/v1/dead-letters:redrive", json=asked, headers=headers)
+            assert (answer.status_code, answer.json["left"]) == (200, [])
+            found: list[dict[str, Any]] = answer.json["redriven"]
+            return found
+
+        generation = generation_of(everything, "talks/keynote.mp4")
+        job_id = job_id_for(f"uploads/talks/keynote.mp4#{generation}")
+        begun = [{"job_id": job_id, "submission": 1}]
+        assert redrive_all(SHOP) == redrive_all(file_type="mp4") == redrive_all(code="other") == []
+        assert redrive_all(dry_run=True) == begun
+        assert everything.store.get(job_id) is None
+        assert redrive_all() == begun
+        assert record(everything, job_id).state is State.QUEUED
+        assert redrive_all() == []
+
     def test_a_file_that_is_gone_leaves_a_record_of_its_refusal(
         self, api: FlaskClient, everything: FakeServices, letter_id: str
     ) -> None:
@@ -79,5 +99,7 @@ class TestUploads:
         told = {"bucket": "results", "name": "a.mp4", "generation": "7"}
         letter = KeptLetter.model_validate({**told, "kept_at": everything.now()})
         everything.letters.keep("2025-11-23/message-1", letter)
+        everything_asked = api.post("/v1/dead-letters:redrive", json={}, headers=OPERATOR)
+        assert (everything_asked.json["redriven"], everything_asked.json["left"]) == ([], [])
         answer = api.post("/v1/dead-letters/2025-11-23/message-1:redrive", headers=OPERATOR)
         assert (answer.status_code, answer.json["code"]) == (409, "conflict")
