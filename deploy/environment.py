@@ -9,6 +9,7 @@ from deploy.manifests import FIXED_SETTINGS
 from deploy.situation import Situation, gpu_file_types
 from deploy.target import Target
 from shared.lanes import Priority
+from shared.settings import CLOUD_TRACE
 
 #: The part of a worker's memory that sources may take: /tmp is memory on Cloud Run, and the model, the artifacts
 #: and the program want theirs.
@@ -46,6 +47,7 @@ def settings(target: Target, situation: Situation) -> dict[str, str]:
         "INVOKER_ACCOUNTS": target.account(target.invoker),
         "TASKS_ACCOUNT": target.account(target.invoker),
         "AUDIENCES": ",".join(target.url(function) for function in called),
+        "TRACES": CLOUD_TRACE,
         **{name: value for name, value in target.settings.items() if name != "GPU_FILE_TYPES"},
     }
 

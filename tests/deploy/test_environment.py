@@ -15,7 +15,7 @@ from deploy.manifests import FIXED_SETTINGS
 from deploy.situation import Situation
 from deploy.source import uploaded
 from shared.resources import declared
-from shared.settings import Settings, parse
+from shared.settings import CLOUD_TRACE, Settings, parse
 from tests.deploy.projects import target
 from tests.wiring.tree import ROOT
 
@@ -54,6 +54,12 @@ def test_pods_environment_leaves_to_the_deployment_what_it_fixes() -> None:
     given = of_pod(target(), NOW)
     assert set(given) <= KNOWN - FIXED_SETTINGS
     assert parse(given).gke_subscription == "gpu-gke-work"
+
+
+def test_spans_go_to_cloud_trace_unless_a_deployment_says_otherwise() -> None:
+    for given in (of_function(target(), NOW, "ingest"), of_job(target(), NOW, "gpu"), of_pod(target(), NOW)):
+        assert parse({**given, **SECRETS}).traces == CLOUD_TRACE
+    assert parse({**of_job(target(settings={"TRACES": ""}), NOW, "gpu"), **SECRETS}).traces is None
 
 
 def test_every_required_setting_is_given() -> None:
