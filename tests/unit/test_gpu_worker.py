@@ -1,0 +1,49 @@
+"""`python -m workers.gpu`: what it says when it could not even begin."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from shared.processor import Processor
+from shared.services import use
+from tests.fakes.services import fake_services
+from workers.gpu import main as worker
+
+
+@pytest.fixture(autouse=True)
+def _process() -> Iterator[None]:
+    """A worker takes the whole process' log."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+
+
+def _no_processor(**_: object) -> Processor:
+    pytest.fail("a worker that cannot begin makes no engine")
+
+
+@pytest.mark.parametrize("command", ["drain", "serve"])
+@pytest.mark.parametrize(
+    ("has_gpu", "event"), [(False, '"event": "worker.no_gpu"'), (True, '"event": "worker.unavailable"')]
+)
+def test_without_the_gpu_it_needs_it_ends_at_once_and_so_it_does_without_a_model(
+    command: str, has_gpu: bool, event: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(worker, "has_gpu", lambda: has_gpu)
+    with use(fake_services(require_gpu=True, model="no-such-folder")):
+        assert worker.main([command], threading.Event(), _no_processor) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert event in line
+
+
+@pytest.mark.parametrize("arguments", [[], ["drains"], ["drain", "serve"]])
+def test_whoever_asks_for_something_else_is_told_what_there_is(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert worker.main(arguments, threading.Event(), _no_processor) == 2
+    assert "python -m workers.gpu drain | serve" in capsys.readouterr().err
