@@ -34,7 +34,8 @@ from shared.operations import Operation
 from shared.resources import declared
 from shared.services import Services, build
 from shared.submit import JobRequest, submit
-from shared.work import Worker, attempt
+from shared.work import attempt
+from shared.worker import Worker
 
 _FUNCTIONS: Final = ("ingest", "dispatch", "deliver")
 

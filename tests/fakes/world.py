@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from shared import cpu_task
+from shared.attempt_ends import Verdict
 from shared.classify import FileFacts
 from shared.errors import JobError
 from shared.events import job_message
@@ -20,7 +21,8 @@ from shared.operations import Probe, Transcribe
 from shared.pubsub import Delivery
 from shared.submit import JobRequest, Submitted, submit
 from shared.sweep import sweep
-from shared.work import Verdict, Worker, attempt
+from shared.work import attempt
+from shared.worker import Worker
 from tests.fakes.executions import Execution
 from tests.fakes.faults import Crash
 from tests.fakes.processor import FakeProcessor

@@ -15,6 +15,7 @@ from functions import dead_letter as letters
 from functions import deliver as webhooks
 from functions.api import jobs
 from shared import submit as submitting
+from shared.attempt_ends import Verdict
 from shared.errors import ProcessingFailed, Unavailable
 from shared.events import Push, job_message
 from shared.fetch import GuardedClient, PostResult
@@ -28,7 +29,8 @@ from shared.source import Source
 from shared.store import JobStore, Snapshot
 from shared.sweep import sweep
 from shared.time_limit import Stopping
-from shared.work import Verdict, Worker, attempt
+from shared.work import attempt
+from shared.worker import Worker
 from tests.fakes.services import FakeServices
 from tests.fakes.world import WEBHOOK, request
 from tests.model.cloud import JOB_ID

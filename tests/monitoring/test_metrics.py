@@ -109,7 +109,7 @@ def test_rule_covers_every_kind_of_resource_whose_programs_log_it(rule: Rule) ->
         kinds = {each.matchers["monitored_resource"][1] for each in selectors(rule.expr) if each.base == base}
         if any(module.startswith("functions.") for module in modules):
             assert "cloud_run_revision" in kinds
-        if any(module in ("shared.work", "workers.gpu.drain") for module in modules):
+        if any(module in ("shared.work", "shared.attempt_ends", "workers.gpu.drain") for module in modules):
             assert {"cloud_run_job", "k8s_container"} <= kinds
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from shared.attempt_ends import Verdict
 from shared.job import Job
 from shared.submit import JobRequest
-from shared.work import Verdict, Worker, attempt
+from shared.work import attempt
+from shared.worker import Worker
 from tests.fakes.processor import Step
 from tests.fakes.services import FakeServices
 from tests.fakes.world import World

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.work import Verdict, Worker, attempt
+from shared.attempt_ends import Verdict
+from shared.work import attempt
+from shared.worker import Worker
 from tests.fakes.services import fake_services
 from tests.fakes.world import World, request
 from tests.waiting import eventually

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from shared.job import State
-from shared.work import Worker
+from shared.worker import Worker
 from tests.fakes.processor import Blocked
 from tests.fakes.services import fake_services
 from tests.fakes.world import World

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.attempt_ends import Verdict
 from shared.classify import FileFacts
 from shared.errors import (
     PermanentError,
@@ -21,7 +22,6 @@ from shared.errors import (
 )
 from shared.job import Failure, Source, State
 from shared.processor import Report, Result
-from shared.work import Verdict
 from tests.fakes.processor import ARTIFACTS, fail, succeed
 from tests.fakes.services import fake_services
 from tests.fakes.world import NO_BEATS, World, request

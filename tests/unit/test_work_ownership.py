@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from shared.attempt_ends import Verdict
 from shared.errors import MachineFault, ProcessingFailed, Unavailable
 from shared.job import State
 from shared.lease import LeaseLost
 from shared.redrive import redrive
-from shared.work import Verdict, attempt
+from shared.work import attempt
 from tests.fakes.processor import Blocked, Step, after, fail, succeed
 from tests.fakes.services import fake_services
 from tests.fakes.world import WEBHOOK, World, request

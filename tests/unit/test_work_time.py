@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from shared.attempt_ends import Verdict
 from shared.classify import FileFacts
 from shared.errors import (
     Unavailable,
@@ -14,7 +15,7 @@ from shared.errors import (
 from shared.events import job_message
 from shared.job import State
 from shared.routing import Destination
-from shared.work import Verdict, attempt
+from shared.work import attempt
 from tests.fakes.processor import Blocked, FakeProcessor
 from tests.fakes.services import fake_services
 from tests.fakes.world import NO_BEATS, WEBHOOK, World, request

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from shared import log
+from shared.attempt_ends import Verdict
 from shared.errors import RetryableError
 from shared.machines import Machine, Startup
 from shared.media.limits import DecodeLimits
@@ -16,7 +17,8 @@ from shared.media.process import MediaProcessor
 from shared.media.weights import model_folder
 from shared.processor import Processor
 from shared.services import services
-from shared.work import Verdict, Worker, attempt
+from shared.work import attempt
+from shared.worker import Worker
 
 _log = logging.getLogger(__name__)
 

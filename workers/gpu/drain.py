@@ -8,12 +8,14 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Final
 
+from shared.attempt_ends import Verdict
 from shared.dead_letters import give_up, give_up_unreadable
 from shared.errors import InvalidRequest, JobError, RetryableError, Unavailable
 from shared.events import JobMessage, job_message, traceparent
 from shared.job import Failure
 from shared.pubsub import Delivery, Subscription
-from shared.work import Verdict, Worker, attempt
+from shared.work import attempt
+from shared.worker import Worker
 from workers.heartbeat import Heartbeat
 
 _log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from shared.processor import Processor
 from shared.pubsub import PubSubSubscription
 from shared.services import Services, services
 from shared.slots import Slot
-from shared.work import Worker
+from shared.worker import Worker
 from workers.gpu.drain import Drain
 from workers.gpu.lanes import Lanes
 from workers.heartbeat import Heartbeat

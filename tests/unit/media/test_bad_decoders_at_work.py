@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from shared.attempt_ends import Verdict
 from shared.events import JobMessage
 from shared.job import Job, Source, State
 from shared.operations import Shots
-from shared.work import Verdict, attempt
+from shared.work import attempt
 from tests.fakes.processor import FakeProcessor
 from tests.fakes.services import fake_services
 from tests.fakes.world import NO_BEATS, World, request
