@@ -43,7 +43,7 @@ def start_server(*, with_torch: bool = False) -> None:
     A server that runs stays as it is. Torch takes a second or two to load, and is needed by few operations' children:
     it is worth that where many jobs will come.
     """
-    _forks.set_forkserver_preload(["shared.media.decoding_child", *(["torch"] if with_torch else [])])
+    _forks.set_forkserver_preload(["shared.media.preload", *(["shared.media.cuts"] if with_torch else [])])
     multiprocessing.forkserver.ensure_running()
 
 
