@@ -17,7 +17,7 @@ SIZE ?=
 # Another index where pip is to look for torch: the package index has it with CUDA, in gigabytes. docs/images.md
 TORCH_INDEX ?=
 
-.PHONY: help setup demo up test model test-n8n check fmt lock bench bench-media load chaos review sbom fuzz audit clean
+.PHONY: help setup demo up test model test-n8n test-languages check fmt lock bench bench-media load chaos review sbom fuzz audit clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 13
@@ -55,6 +55,10 @@ test: setup .cache/prometheus/.ready ## all tests, against real emulators and re
 test-n8n: setup ## the n8n workflows in a real n8n (installs it into .cache: 1.8 GB, some minutes)
 	@$(BIN)/python -m tests.n8n.install
 	@$(BIN)/python -m pytest -m n8n tests/n8n
+
+test-languages: setup ## detection and translation with a model of many languages (fetches it into .cache: 145 MB; wants espeak-ng)
+	@$(BIN)/python -m tests.languages.install
+	@$(BIN)/python -m pytest -m languages tests/languages
 
 model: setup ## every schedule of submitters, workers, sweeps, cancels and redrives keeps every promise (ONLY=text: some)
 	@$(BIN)/python -m tests.model $(if $(ONLY),--only "$(ONLY)")
