@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Generator, Iterator
 
@@ -7,6 +8,21 @@ import pytest
 
 from shared import settings
 from tests.fakes.services import FakeServices, fake_services
+
+#: Tests for those who name them (`-m n8n`), since what they need takes minutes and gigabytes to install.
+_BY_NAME = {"n8n": "runs in a real n8n, beside a local cloud", "languages": "needs a model of many languages"}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name, meaning in _BY_NAME.items():
+        config.addinivalue_line("markers", f"{name}: {meaning}")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    unnamed = [name for name in _BY_NAME if name not in config.option.markexpr]
+    left_out = [item for item in items if any(item.get_closest_marker(name) for name in unnamed)]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -32,6 +48,15 @@ def ordinary_process() -> Iterator[None]:
     """No test leaves its process real-time: what that starts would take the whole machine (tests/films.py)."""
     yield
     assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """For what takes the whole process' log, as a worker does."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
 
 
 @pytest.fixture

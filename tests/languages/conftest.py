@@ -15,19 +15,6 @@ from tests.languages.install import MODEL, is_installed
 GERMAN = "Guten Morgen, meine Damen und Herren. Heute ist Montag. Morgen fahren wir mit dem Zug nach Berlin."
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "languages: needs a model of many languages")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The large model is for those who name it (`-m languages`)."""
-    if "languages" in config.option.markexpr:
-        return
-    left_out = [item for item in items if item.get_closest_marker("languages")]
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
-
-
 @pytest.fixture(scope="session")
 def assets() -> Assets:
     return ensure_assets()

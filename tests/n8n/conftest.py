@@ -22,19 +22,6 @@ from tests.n8n.workflows import filled, node
 from tests.unit.http_server import answer, local_server
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "n8n: runs in a real n8n, beside a local cloud")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The real n8n is for those who name it (`-m n8n`): it takes minutes, and 1.8 GB to install."""
-    if "n8n" in config.option.markexpr:
-        return
-    left_out = [item for item in items if item.get_closest_marker("n8n")]
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
-
-
 @pytest.fixture(scope="session", params=["in-process", "task-runners"])
 def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Twice: Code nodes run in n8n's own process, its default so far, and in task runners, as on n8n cloud."""

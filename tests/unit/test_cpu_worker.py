@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,14 +16,7 @@ from tests.fakes.services import fake_services
 from tests.fakes.world import NO_BEATS, PNG, World, request
 from workers.cpu.main import main
 
-
-@pytest.fixture(autouse=True)
-def _process() -> Iterator[None]:
-    """A worker takes the whole process' log."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
+pytestmark = pytest.mark.usefixtures("own_log")
 
 
 @pytest.mark.parametrize("model", [None, "no-such-folder", "gs://models/none"])

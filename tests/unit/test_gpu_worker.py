@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -13,14 +11,7 @@ from shared.services import use
 from tests.fakes.services import fake_services
 from workers.gpu import main as worker
 
-
-@pytest.fixture(autouse=True)
-def _process() -> Iterator[None]:
-    """A worker takes the whole process' log."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:], root.level = handlers, level
+pytestmark = pytest.mark.usefixtures("own_log")
 
 
 def _no_processor(**_: object) -> Processor:
