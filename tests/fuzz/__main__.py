@@ -7,6 +7,7 @@ exit status 77 (https://github.com/google/atheris, https://llvm.org/docs/LibFuzz
 from __future__ import annotations
 
 import argparse
+import resource
 import sys
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.fuzz.mutator import json_mutator
 
 #: A little more than the classifier looks at.
 _LONGEST_BYTES = 6000
+_MOST_BYTES = 2 * 2**30
 
 
 def main() -> None:
@@ -34,6 +36,9 @@ def main() -> None:
     corpus.write(asked.target, folder)
     until = f"-runs={asked.runs}" if asked.runs else f"-max_total_time={round(asked.minutes * 60)}"
     options = [until, f"-seed={asked.seed}", f"-max_len={_LONGEST_BYTES}", "-print_final_stats=1", "-timeout=10"]
+    # libFuzzer's own limit is by the most memory so far, and Linux hands that down from whoever started this process.
+    options += ["-rss_limit_mb=0"]
+    resource.setrlimit(resource.RLIMIT_DATA, (_MOST_BYTES, _MOST_BYTES))
     prefix = f"-artifact_prefix={asked.folder}/{asked.target}-"
     is_json = asked.target == "parsers"
     more = {"custom_mutator": json_mutator(lambda data, size: atheris.Mutate(data, size))} if is_json else {}

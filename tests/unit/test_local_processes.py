@@ -35,10 +35,11 @@ UNRULY_COUNT = 6
 
 #: Supervises that child, and an inner supervisor with another one, as the local cloud in a test's subprocess would.
 SUPERVISOR = """
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from local.processes import Processes
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 script, depth, ending, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
 with Processes() as processes:
     processes.start(["sh", "-c", script], env=os.environ, log=folder / f"{depth}.log", name="unruly")
