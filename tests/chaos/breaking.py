@@ -120,7 +120,7 @@ class Passage(Generic[Answer]):
 
     def _kill(self, call: Call, fault: Fault) -> bool:
         """SIGKILL to the caller; False when there is none, which went, or was killed, before."""
-        pid = _pid_at(call.peer)
+        pid = pid_at(call.peer)
         try:
             if pid is not None:
                 os.kill(pid, signal.SIGKILL)
@@ -133,7 +133,7 @@ class Passage(Generic[Answer]):
 
     def _pause_caller(self, call: Call, fault: Fault) -> None:
         """Stop the caller, and let it go on later, as a machine does that was frozen."""
-        pid = _pid_at(call.peer)
+        pid = pid_at(call.peer)
         try:
             if pid is not None:
                 os.kill(pid, signal.SIGSTOP)
@@ -151,21 +151,30 @@ class Passage(Generic[Answer]):
         self._plan.expect(-1)
 
 
-def _pid_at(port: int) -> int | None:
-    """The process whose connection has this local port; never our own."""
+def pid_at(port: int) -> int | None:
+    """The process that has a connection from this local port to one of ours; never our own."""
     # gRPC's sockets speak IPv6, to 127.0.0.1 too.
     tables = (Path("/proc/net", name) for name in ("tcp", "tcp6"))
     rows = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
-    # More than one row may have it: a connection to elsewhere that was closed lately belongs to nobody.
-    sockets = {
-        f"socket:[{fields[9]}]"
-        for fields in rows
-        if int(fields[1].partition(":")[2], 16) == port and fields[3] != _LISTENING and fields[9] != "0"
-    }
+    own = Path("/proc/self/fd")
+    ours = {_port(row[1]) for row in rows if row[3] == _LISTENING and holds(own, {_name(row)})}
+    # More than one row may have it: two processes may connect to two servers from one port, and a connection that was
+    # closed lately belongs to nobody.
+    sockets = {_name(row) for row in rows if _port(row[1]) == port and _port(row[2]) in ours and row[9] != "0"}
     for process in Path("/proc").glob("[0-9]*"):
         if int(process.name) != os.getpid() and holds(process / "fd", sockets):
             return int(process.name)
     return None
+
+
+def _name(row: list[str]) -> str:
+    """How a descriptor names this row's socket."""
+    return f"socket:[{row[9]}]"
+
+
+def _port(address: str) -> int:
+    """Of an address as the kernel writes it."""
+    return int(address.partition(":")[2], 16)
 
 
 def holds(descriptors: Path, names: Set[str]) -> bool:

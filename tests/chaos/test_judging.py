@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from local.ports import Ports
 from shared.job import Job
 from tests.chaos import promises, seeds
-from tests.chaos.breaking import Lost, Passage, holds
+from tests.chaos.breaking import Lost, Passage, holds, pid_at
 from tests.chaos.calls import Call, function_call, rpc_call, storage_call
 from tests.chaos.faults import Fault, Plan, Way
 from tests.chaos.http_front import HttpFront
@@ -54,6 +57,54 @@ def test_a_history_that_may_not_be_is_named(history: Sequence[Job], fault: str) 
     found = journal.faults_of(JOB.job_id)
     assert bool(found) == bool(fault), found
     assert any(each.startswith(fault) for each in found or [""])
+
+
+#: A server of somebody else's, which says its port.
+OTHER_SERVER = """
+import socket, sys
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1], flush=True)
+sys.stdin.read()
+"""
+#: Connects from one port to another, and holds on until its input ends.
+CLIENT = """
+import socket, sys
+own, server = map(int, sys.argv[1:])
+connection = socket.socket()
+connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+connection.bind(("127.0.0.1", own))
+connection.connect(("127.0.0.1", server))
+print("connected", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_who_calls_others_from_the_same_port_is_not_the_caller() -> None:
+    """The kernel gives two processes one port as long as they connect to different servers."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as ours,
+        subprocess.Popen(
+            [sys.executable, "-c", OTHER_SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as other,
+        Ports() as ports,
+    ):
+        assert other.stdout is not None
+        servers, port = (int(other.stdout.readline()), ours.getsockname()[1]), ports.take()
+        started = [
+            subprocess.Popen(
+                [sys.executable, "-c", CLIENT, str(port), str(server)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for server in servers
+        ]
+        for client in started:
+            assert client.stdout is not None
+            assert client.stdout.readline() == "connected\n"
+        assert pid_at(port) == started[1].pid
+        for client in [*started, other]:
+            client.communicate()
 
 
 def test_an_artifact_written_after_the_commit_is_named() -> None:
