@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 import psutil
@@ -94,7 +95,9 @@ def _workers() -> Iterator[tuple[str, int]]:
         with suppress(psutil.NoSuchProcess, psutil.ZombieProcess, psutil.AccessDenied):
             words = process.cmdline()
             if _PROGRAM in words:
-                yield f"{pod if 'serve' in words else execution} {process.pid}", process.pid
+                # The kernel gives an id out again within half an hour.
+                begun = datetime.fromtimestamp(process.create_time(), UTC)
+                yield f"{pod if 'serve' in words else execution} {process.pid} of {begun:%H:%M:%S}", process.pid
 
 
 def _held(pid: int) -> Held | None:
