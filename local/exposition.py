@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Self
@@ -48,7 +49,8 @@ class Exporter:
                 self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
-                self.wfile.write(body)
+                with suppress(ConnectionError):  # whoever scrapes gives up after a while, on a busy machine
+                    self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:
                 """Quiet: it is scraped for ever."""
