@@ -206,7 +206,8 @@ def _serve_metrics(endpoints: Endpoints, services: Services, stack: ExitStack) -
 def _samples(
     services: Services, tasks: CloudTasks, jobs: CloudRunJobs, counters: LogCounters
 ) -> Callable[[], list[Sample]]:
-    return lambda: [*metrics.platform_samples(services, tasks, jobs), *counters.samples()]
+    open_jobs = metrics.OpenJobs(services.store)
+    return lambda: [*metrics.platform_samples(open_jobs, services.now(), tasks, jobs), *counters.samples()]
 
 
 def _start_monitoring(

@@ -10,9 +10,10 @@ Prometheus is given (local.monitoring). Not there: requests to functions, push s
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
@@ -21,9 +22,9 @@ from urllib.parse import parse_qs, urlsplit
 from local.exposition import Sample
 from local.jobs import CloudRunJobs
 from local.tasks import CloudTasks
+from shared.job import Job
 from shared.lanes import Priority
 from shared.routing import Destination
-from shared.services import Services
 from shared.store import JobStore
 
 #: Whose backlog the open jobs of a destination and priority are.
@@ -34,6 +35,30 @@ _SUBSCRIPTIONS: Final = {
     (Destination.GKE, Priority.NORMAL): "gpu-gke-work",
 }
 _Lane = tuple[Destination | None, Priority]
+#: What is known of an open job, its destination above all, may be so old: a busy machine reads a hundred records for
+#: longer than Prometheus waits. Which jobs are open is asked each time.
+_KNOWN_SECONDS: Final = 10.0
+
+
+class OpenJobs:
+    """The jobs that have not ended, for whoever asks often."""
+
+    def __init__(self, store: JobStore) -> None:
+        self._store = store
+        self._known: dict[str, tuple[float, Job]] = {}
+
+    def __iter__(self) -> Iterator[Job]:
+        before, self._known = self._known, {}
+        now = time.monotonic()
+        for job_id in self._store.open_jobs():
+            read_at, job = before.get(job_id, (-math.inf, None))
+            if job is None or now - read_at > _KNOWN_SECONDS:
+                seen = self._store.get(job_id)
+                read_at, job = now, seen.job if seen else None
+            if job is not None:
+                self._known[job_id] = read_at, job
+                if not job.state.is_terminal:
+                    yield job
 
 
 def backlog(store: JobStore, destination: Destination) -> int:
@@ -49,9 +74,11 @@ def whole_backlog(store: JobStore) -> int:
     return sum(1 for _ in store.open_jobs())
 
 
-def platform_samples(services: Services, tasks: CloudTasks, jobs: CloudRunJobs) -> Iterator[Sample]:
+def platform_samples(
+    open_jobs: Iterable[Job], now: datetime, tasks: CloudTasks, jobs: CloudRunJobs
+) -> Iterator[Sample]:
     """Backlog and age of the pulled subscriptions, depth of the queues, executions; names in platform-metrics.yaml."""
-    yield from _subscriptions(services)
+    yield from _subscriptions(open_jobs, now)
     for queue, depth in tasks.depths().items():
         yield Sample("cloudtasks_googleapis_com:queue_depth", depth, {"queue_id": queue})
     for job, running in jobs.running_counts().items():
@@ -62,16 +89,13 @@ def platform_samples(services: Services, tasks: CloudTasks, jobs: CloudRunJobs) 
         yield Sample("run_googleapis_com:job_completed_execution_count", completed, labels)
 
 
-def _subscriptions(services: Services) -> Iterator[Sample]:
-    now = services.now()
+def _subscriptions(open_jobs: Iterable[Job], now: datetime) -> Iterator[Sample]:
     waiting: Counter[_Lane] = Counter()
     oldest: dict[_Lane, datetime] = {}
-    for job_id in services.store.open_jobs():
-        seen = services.store.get(job_id)
-        if seen and not seen.job.state.is_terminal:
-            where, since = (seen.job.destination, seen.job.priority), seen.job.queued_at
-            waiting[where] += 1
-            oldest[where] = min(since, oldest.get(where, since))
+    for job in open_jobs:
+        where = job.destination, job.priority
+        waiting[where] += 1
+        oldest[where] = min(job.queued_at, oldest.get(where, job.queued_at))
     for where, name in _SUBSCRIPTIONS.items():
         labels = {"subscription_id": name}
         age = (now - oldest[where]).total_seconds() if where in oldest else 0.0

@@ -15,7 +15,7 @@ from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpc
 
 from local.exposition import Exporter, Sample
 from local.log_counters import LogCounters, monitored_resource
-from local.metrics import backlog, platform_samples, server, whole_backlog
+from local.metrics import OpenJobs, backlog, platform_samples, server, whole_backlog
 from local.processes import MissingTool
 from local.prometheus_tools import PrometheusTools, ensure_prometheus
 from local.tasks import CloudTasks
@@ -26,6 +26,7 @@ from shared.lanes import Priority
 from shared.operations import Probe, Transcribe
 from shared.resources import declared
 from shared.routing import Destination
+from shared.store import Marker
 from shared.submit import submit
 from tests.contract.cloud_run import cloud_run
 from tests.contract.task_queue import QUEUE, create, make_queue
@@ -139,7 +140,9 @@ def test_platforms_metrics_are_those_of_jobs_queues_and_executions(services: Fak
         run.ended(run.run())
         run.ended(run.run("sys.exit(1)"))
         run.run("time.sleep(60)")
-        now = {str(each).rpartition(" ")[0]: each.value for each in platform_samples(services, tasks, run.service)}
+        open_jobs = OpenJobs(services.store)
+        samples = platform_samples(open_jobs, services.now(), tasks, run.service)
+        now = {str(each).rpartition(" ")[0]: each.value for each in samples}
     backlog, age = "subscription_num_undelivered_messages", "subscription_oldest_unacked_message_age"
     executions = 'run_googleapis_com:job_completed_execution_count{monitored_resource="cloud_run_job",job_name="worker"'
     assert now == {
@@ -157,6 +160,17 @@ def test_platforms_metrics_are_those_of_jobs_queues_and_executions(services: Fak
         f'{executions},result="succeeded"}}': 1,
         f'{executions},result="failed"}}': 1,
     }
+
+
+def test_open_jobs_are_read_once_and_counted_as_long_as_they_are_open(services: FakeServices) -> None:
+    jobs = [submit(request(services, idempotency_key=key), services).job for key in "ab"]
+    open_jobs = OpenJobs(services.store)
+    services.faults.calls.clear()
+    for _ in range(3):
+        assert {job.job_id for job in open_jobs} == {job.job_id for job in jobs}
+    assert sum(call.startswith("objects.read jobs/") for call in services.faults.calls) == 2
+    services.store.mark_closed(Marker.of(jobs[0]))
+    assert [job.job_id for job in open_jobs] == [jobs[1].job_id]
 
 
 def test_prometheus_reads_what_is_exported(tools: PrometheusTools, tmp_path: Path) -> None:
