@@ -58,11 +58,7 @@ def leave(job: Job, fault: MachineFault, worker: Worker) -> Verdict:
     _log.critical("this machine is at fault", extra={"event": "worker.machine_fault", "error": fault.message})
     worker.closing.set()
     verdict = retry(job, Failure(code=fault.reason_code, message=fault.message), worker.services)
-    if verdict is Verdict.AGAIN and job.destination is not Destination.CPU:
-        # As in `let_go`: another worker must be called.
-        send(job, worker.services)
-        return Verdict.OVER
-    return verdict
+    return _call_another(job, verdict, worker.services)
 
 
 def out_of_time(job: Job, why: Stopping | TooLong, worker: Worker) -> Verdict:
@@ -76,14 +72,16 @@ def out_of_time(job: Job, why: Stopping | TooLong, worker: Worker) -> Verdict:
 def let_go(job: Job, signal: JobError, services: Services) -> Verdict:
     """Hand the job back uncounted, or leave it to whoever owns it now."""
     _log.info("attempt ended early", extra={"event": f"job.{signal.reason_code}"})
-    seen = _change_mine(job, services, lambda mine: mine.handed_back(services.now()))
-    verdict = _verdict(job, seen)
-    is_pulled = job.destination is not Destination.CPU
-    if seen is not None and verdict is Verdict.AGAIN and isinstance(signal, Stopping) and is_pulled:
-        # A new message, since this worker goes: the bell of the old one fell silent when the job was picked up.
-        send(seen.job, services)
-        return Verdict.OVER
-    return verdict
+    verdict = _verdict(job, _change_mine(job, services, lambda mine: mine.handed_back(services.now())))
+    return _call_another(job, verdict, services) if isinstance(signal, Stopping) else verdict
+
+
+def _call_another(job: Job, verdict: Verdict, services: Services) -> Verdict:
+    """Where workers pull, a new message, since this one goes: the bell of the old one fell silent at the pick-up."""
+    if verdict is not Verdict.AGAIN or job.destination is Destination.CPU:
+        return verdict
+    send(job, services)
+    return Verdict.OVER
 
 
 def _too_long(job: Job, error: TooLong, services: Services) -> Verdict:

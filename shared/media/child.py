@@ -48,7 +48,7 @@ def start_server(*, with_torch: bool = False) -> None:
 
 
 class Child:
-    """A context manager: the child is gone when it ends."""
+    """A context manager: the child is killed when it ends."""
 
     def __init__(self, task: Task, begin: Begin = run) -> None:
         self._task, self._begin = task, begin
@@ -68,7 +68,10 @@ class Child:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._process.kill()
-        self._status()
+        if kind is not None:
+            # It may be writing into folders that others now clear away. A child that was done is not waited for: its
+            # memory takes 15 ms to be taken back, and the next start of a process reaps it.
+            self._status()
         self._connection.close()
         self._words.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -37,6 +38,8 @@ _LOG_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "a
 
 def work(connection: Connection, words: Connection, task: Task) -> None:
     """Do the task, and say what came of it."""
+    # A collection that went through all that was loaded before the fork would find nothing, and copy its pages.
+    gc.freeze()
     os.dup2(words.fileno(), 2)
     # The worker was told, and knows what to finish and whom to end.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
