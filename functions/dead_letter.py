@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from shared import log
 from shared.dead_letters import MAX_UNREADABLE_BYTES, mark
-from shared.errors import InvalidRequest, JobError, TooLarge
+from shared.errors import InvalidRequest, JobError, RecordUnreadable, TooLarge
 from shared.events import Push, push, traceparent
 from shared.job import Failure, Job, State
 from shared.letters import KeptLetter, Letter
@@ -55,7 +55,12 @@ def receive(delivery: Push, everything: Services) -> None:
     kept = KeptLetter.model_validate({**letter.model_dump(), **ours})
     everything.letters.keep(letter_id, kept)
     if letter.job_id:
-        job = mark(letter.job_id, letter.submission, Failure(code=letter.code, message=letter.reason), everything)
+        try:
+            job = mark(letter.job_id, letter.submission, Failure(code=letter.code, message=letter.reason), everything)
+        except RecordUnreadable:
+            # The letter comes again until a revision can mark the job; who is to see to that must hear of it now.
+            tell(letter_id, kept, everything)
+            raise
         if job is not None and not _is_lost(job, letter):
             _log.warning("the letter's job is not lost", extra={"event": "letter.outdated", "state": job.state})
             return

@@ -16,7 +16,7 @@ import functions_framework
 from shared import cpu_task, log
 from shared.bell import ring
 from shared.dead_letters import give_up_unreadable
-from shared.errors import InvalidRequest, JobError, NotFound, TooLarge
+from shared.errors import InvalidRequest, JobError, NotFound, RecordUnreadable, TooLarge
 from shared.events import job_message, push, traceparent
 from shared.executions import NotStarted
 from shared.problems import problem
@@ -84,4 +84,8 @@ def _task(request: flask.Request, everything: Services) -> flask.typing.Response
     trace = traceparent(message.traceparent)
     with log.bind(**labels, traceparent=trace), everything.tracer.span("dispatch.task", trace, **labels):
         # 409, not 429 or 503: those would slow the whole queue down for one job's sake.
-        return "", 204 if cpu_task.run(message, everything, deadline_seconds=_TASK_SECONDS) else 409
+        try:
+            return "", 204 if cpu_task.run(message, everything, deadline_seconds=_TASK_SECONDS) else 409
+        except RecordUnreadable as error:
+            _log.error("not started: %s", error.message, extra={"event": "record.unreadable"})
+            return "", 409

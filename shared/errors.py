@@ -3,6 +3,7 @@
 JobError                       .code: stable, goes into the record, the logs and the API's problems
 ├─ RetryableError              another try may help
 │  ├─ Unavailable              a service is down, slow or says 429/5xx
+│  │  └─ RecordUnreadable      a record of another revision
 │  ├─ Misconfigured            a resource or a permission is missing: an operator mends it, then a redrive helps
 │  ├─ RateLimited              one object written more than once a second
 │  ├─ Overloaded               too much waits, or too much of one caller's: later there is room
@@ -60,6 +61,12 @@ class RetryableError(JobError):
 
 class Unavailable(RetryableError):
     """A service is down, slow, or answered 429 or 5xx."""
+
+
+class RecordUnreadable(Unavailable):
+    """A job's record that this revision cannot read, as one that a newer one wrote: nothing is wrong with others."""
+
+    code = "record_unreadable"
 
 
 class Misconfigured(RetryableError):

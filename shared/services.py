@@ -43,7 +43,7 @@ class Services:
     callers: Callers
     http: GuardedClient
     tracer: Tracer = field(default_factory=NoTracer)
-    #: For writes that need not wait for each other.
+    #: For calls that need not wait for each other, and never do: with all its threads waiting, that would be for ever.
     side_by_side: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(64, "side-by-side"))
 
     def now(self) -> datetime:

@@ -18,7 +18,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from shared.errors import RateLimited, Unavailable
+from shared.errors import RateLimited, RecordUnreadable
 from shared.job import Job, State
 from shared.journal import is_change
 from shared.objects import Objects
@@ -113,13 +113,14 @@ class JobStore:
         self._wait = wait
 
     def get(self, job_id: str) -> Snapshot | None:
+        """Raises RecordUnreadable."""
         stored = self._objects.read(self._bucket, _record(job_id))
         if stored is None:
             return None
         try:
             job = Job.model_validate_json(stored.data)
         except ValidationError as cause:
-            raise Unavailable(f"the record of {job_id} does not parse: {cause.error_count()} faults") from cause
+            raise RecordUnreadable(f"the record of {job_id} does not parse: {cause.error_count()} faults") from cause
         return Snapshot(job, stored.generation, stored.age_seconds, stored.now)
 
     def create(self, job: Job) -> bool:

@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from shared.alerts import Alert
-from shared.errors import RateLimited
+from shared.errors import RateLimited, RecordUnreadable
 from shared.letters import KeptLetter, LetterState, state_of
 from shared.moments import day_of
 from shared.objects import StoredObject
@@ -93,7 +93,8 @@ def _open(letter_id: str, letter: KeptLetter, before: Storm | None, generation: 
     """Begin a storm with this letter, unless another is quicker. What nobody has summed up yet is told with it."""
     at = letter.kept_at
     told = before.told if before and not before.is_over else ()
-    told_until = before.told_until if before else at
+    # Of those that came just before the very first, each has left the alert to this one.
+    told_until = before.told_until if before else at - _ON_ITS_WAY
     _write(Storm(opened_at=at, told=(*told, letter_id), alerted_at=at, told_until=told_until), generation, services)
 
 
@@ -107,12 +108,19 @@ def _waiting(storm: Storm, services: Services) -> list[KeptLetter]:
         letter = services.letters.get(letter_id)
         if letter is None or letter.kept_at < storm.told_until:
             return None
-        seen = services.store.get(letter.job_id) if letter.job_id else None
-        return letter if state_of(letter, seen.job if seen else None) is LetterState.WAITING else None
+        return letter if _state(letter, services) is LetterState.WAITING else None
 
     ids = services.letters.ids(start=day_of(storm.told_until))
     found = services.side_by_side.map(waiting, [each for each in ids if each not in storm.told])
     return [letter for letter in found if letter]
+
+
+def _state(letter: KeptLetter, services: Services) -> LetterState:
+    try:
+        seen = services.store.get(letter.job_id) if letter.job_id else None
+    except RecordUnreadable:
+        return LetterState.WAITING
+    return state_of(letter, seen.job if seen else None)
 
 
 def _read(services: Services) -> StoredObject | None:

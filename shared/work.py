@@ -84,39 +84,39 @@ def _leased(job: Job, worker: Worker, extend: Callable[[], None]) -> Verdict:
         services.settings.task_timeout_seconds,
         may_move=worker.ends_at is not None and may_move(job, services),
     )
-    with tempfile.TemporaryDirectory(prefix=f"{job.job_id}-") as folder:
-        beat = Beat(
-            job,
-            services,
-            extend=extend,
-            limit=limit,
-            stop=worker.stop,
-            end_deaf=lambda why: out_of_time(job, why, worker),
-        )
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix=f"{job.job_id}-", ignore_cleanup_errors=True) as folder:
+            beat = Beat(
+                job,
+                services,
+                extend=extend,
+                limit=limit,
+                stop=worker.stop,
+                end_deaf=lambda why: out_of_time(job, why, worker),
+            )
             with beat:
                 outcome, warnings = _process(job, worker, beat, limit, Path(folder))
             return end(job, services, lambda mine: mine.succeeded(outcome, warnings, services.now()))
-        except (OutOfTime, TooLong) as why:
-            return out_of_time(job, why, worker)
-        except (LeaseLost, Stopping) as signal:
-            return let_go(job, signal, services)
-        except PermanentError as error:
-            failure = Failure(code=error.reason_code, message=error.message)
-            return end(job, services, lambda mine: mine.failed(failure, services.now()))
-        except MachineFault as fault:
-            return leave(job, fault, worker)
-        except RetryableError as error:
-            return retry(job, Failure(code=error.reason_code, message=error.message), services)
-        except MemoryError:
-            return retry(job, Failure(code="out_of_memory", message="this worker ran out of memory"), services)
-        except OSError as error:
-            code = "disk_full" if error.errno == errno.ENOSPC else "io_error"
-            return retry(job, Failure(code=code, message=f"the worker's disk: {error.strerror}"), services)
-        except Exception as bug:
-            # The outermost border of an attempt: a bug costs its job at most five attempts, and no other job any.
-            _log.exception("attempt crashed", extra={"event": "job.crashed", "error": type(bug).__name__})
-            return retry(job, Failure(code="internal_error", message=f"a bug: {type(bug).__name__}"), services)
+    except (OutOfTime, TooLong) as why:
+        return out_of_time(job, why, worker)
+    except (LeaseLost, Stopping) as signal:
+        return let_go(job, signal, services)
+    except PermanentError as error:
+        failure = Failure(code=error.reason_code, message=error.message)
+        return end(job, services, lambda mine: mine.failed(failure, services.now()))
+    except MachineFault as fault:
+        return leave(job, fault, worker)
+    except RetryableError as error:
+        return retry(job, Failure(code=error.reason_code, message=error.message), services)
+    except MemoryError:
+        return retry(job, Failure(code="out_of_memory", message="this worker ran out of memory"), services)
+    except OSError as error:
+        code = "disk_full" if error.errno == errno.ENOSPC else "io_error"
+        return retry(job, Failure(code=code, message=f"the worker's disk: {error.strerror}"), services)
+    except Exception as bug:
+        # The outermost border of an attempt: a bug costs its job at most five attempts, and no other job any.
+        _log.exception("attempt crashed", extra={"event": "job.crashed", "error": type(bug).__name__})
+        return retry(job, Failure(code="internal_error", message=f"a bug: {type(bug).__name__}"), services)
 
 
 def _process(job: Job, worker: Worker, beat: Beat, limit: TimeLimit, folder: Path) -> tuple[Outcome, tuple[str, ...]]:

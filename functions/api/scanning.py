@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from shared.errors import RecordUnreadable
 from shared.services import Services
+
+_log = logging.getLogger(__name__)
 
 Found = TypeVar("Found")
 
@@ -30,7 +34,15 @@ class Scan(Generic[Found]):
         """Each name with what it stands for, in order; so many are looked at side by side."""
         for first in range(0, min(len(self.names), self.most), _CHUNK):
             chunk = self.names[first : min(first + _CHUNK, self.most)]
-            yield list(zip(chunk, services.side_by_side.map(self.look, chunk), strict=True))
+            yield list(zip(chunk, services.side_by_side.map(self._looked, chunk), strict=True))
+
+    def _looked(self, name: str) -> Found | None:
+        try:
+            return self.look(name)
+        except RecordUnreadable as error:
+            # One record must not hide all others.
+            _log.error("left out: %s", error.message, extra={"event": "record.unreadable"})
+            return None
 
     def page(
         self, limit: int, is_wanted: Callable[[Found], bool], services: Services

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -48,18 +49,33 @@ SETTINGS: Final = {
 
 
 class Inline(ThreadPoolExecutor):
-    """Runs everything at once in the caller's thread, so that calls come in one order only."""
+    """Runs everything at once in the caller's thread, so that calls come in one order only.
+
+    What it runs must give it nothing more: in a real pool, whose threads may all be waiting, that would wait for ever.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self._inside = threading.local()
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         try:
-            future.set_result(fn(*args, **kwargs))
+            future.set_result(self._run(fn, *args, **kwargs))
         except BaseException as error:  # as a pool's thread does
             future.set_exception(error)
         return future
 
     def map(self, fn: Callable[..., Any], *iterables: Iterable[Any], **_: Any) -> Iterator[Any]:
-        return iter([fn(*each) for each in zip(*iterables, strict=False)])
+        return iter([self._run(fn, *each) for each in zip(*iterables, strict=False)])
+
+    def _run(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        assert not getattr(self._inside, "is_at_work", False), "a pool's thread waits for its own pool"
+        self._inside.is_at_work = True
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            self._inside.is_at_work = False
 
 
 @dataclass
@@ -82,7 +98,7 @@ class FakeServices(Services):
     work_backlog: FakeBacklog
     clock: FakeClock
     faults: Faults
-    side_by_side: ThreadPoolExecutor = field(default_factory=lambda: Inline(1))
+    side_by_side: ThreadPoolExecutor = field(default_factory=Inline)
 
     def now(self) -> datetime:
         return self.clock.now()
@@ -112,7 +128,7 @@ def fake_services(
         work_backlog=FakeBacklog(),
         callers=callers or AnyCaller(),
         http=http or _loopback_client(),
-        side_by_side=side_by_side or Inline(1),
+        side_by_side=side_by_side or Inline(),
         clock=clock,
         faults=faults,
     )

@@ -59,6 +59,20 @@ def test_fifty_letters_are_one_alert_and_then_one_summary_with_counts_per_code(s
     assert summary["summary"].endswith("unavailable 39, out_of_memory 10")
 
 
+def test_of_the_very_first_two_letters_the_one_that_was_not_told_at_once_is_summed_up(
+    services: FakeServices,
+) -> None:
+    first = kept(services, 1)
+    services.clock.advance(1)
+    second = kept(services, 2)
+    tell(*second, services)
+    tell(*first, services)
+    for _ in range(20):
+        services.clock.advance(60)
+        summarise(services)
+    assert [alert["title"] for alert in alerts(services)] == ["A job is dead-lettered", "1 more dead letter"]
+
+
 def test_a_storm_that_goes_on_is_told_once_in_each_window(services: FakeServices) -> None:
     for number in range(61):
         come(services, number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,6 +148,20 @@ class TestFaults:
         assert world.services.objects.names("state", "open/") == [f"open/shop/{job.job_id}"]
         verdict, done = try_once(world, job)
         assert (verdict, done.state, done.attempt, done.failure) == (Verdict.OVER, State.SUCCEEDED, 2, None)
+
+    def test_a_disk_without_room_for_a_folder_is_no_end_of_the_worker(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        job = submitted(world)
+
+        def full(*args: object, **kwargs: object) -> str:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(tempfile, "mkdtemp", full)
+            verdict, queued = try_once(world, job)
+        assert queued.failure is not None
+        assert (verdict, queued.state, queued.failure.code) == (Verdict.AGAIN, State.QUEUED, "disk_full")
 
     def test_a_bug_tells_its_kind_to_the_caller_and_its_text_to_the_log_alone(
         self, world: World, caplog: pytest.LogCaptureFixture
