@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -67,6 +68,12 @@ class PostResult:
     retry_after: float | None = None
 
 
+@cache
+def _trusted() -> ssl.SSLContext:
+    """Certifi's authorities: reading them takes some 50 ms, which a process that asks nobody need not spend."""
+    return ssl.create_default_context(cafile=certifi.where())
+
+
 class GuardedClient:
     """Fetches and posts under one policy; one connection per request, so threads may share it."""
 
@@ -75,7 +82,7 @@ class GuardedClient:
     ) -> None:
         self._policy = policy
         self._resolver = resolver or SystemResolver()
-        self._tls = tls or ssl.create_default_context(cafile=certifi.where())
+        self._tls = tls
 
     def check(self, url: str) -> None:
         """Raises SourceRefused for a URL that would not be asked at all; names are not looked up for that."""
@@ -152,7 +159,7 @@ class GuardedClient:
             body,
             policy=self._policy,
             resolver=self._resolver,
-            tls=self._tls,
+            tls=self._tls or _trusted(),
             deadline=deadline,
         ) as answer:
             yield answer
