@@ -98,6 +98,9 @@ class Autoscaler:
         now = self._clock()
         self._bury(now)
         wanted = self._wanted_pods(now)
+        if wanted == 0:
+            # The next pods are new ones, whose crashes are counted anew.
+            self._backoff_s, self._start_after = 0.0, -math.inf
         while len(self._pods) > wanted:
             child = self._pods.pop()[1]
             child.terminate()

@@ -243,6 +243,12 @@ def _start_gke(
         pod_env = {**python_environment(), **_WORKER_ENVIRONMENT, **env, "HOSTNAME": name}
         return processes.start(argv, env=pod_env, log=logs / f"{name}.log", name=name, cwd=ROOT)
 
-    scale = Scale(target=profile.gke_target, maximum=profile.gke_max_runners, grace_s=10, cooldown_s=profile.idle)
+    scale = Scale(
+        target=profile.gke_target,
+        maximum=profile.gke_max_runners,
+        grace_s=10,
+        cooldown_s=profile.idle,
+        longest_backoff_s=profile.gke_backoff,
+    )
     backlog = partial(metrics.backlog, services.store, Destination.GKE)
     return stack.enter_context(Autoscaler(scale, backlog=backlog, start_pod=start_pod))

@@ -29,6 +29,8 @@ class Profile:
     gke_max_runners: int = 4
     #: Waiting jobs one gpu-runner is meant for: desired runners = ceil(backlog / target).
     gke_target: int = 2
+    #: The longest wait before a runner that keeps crashing is started again: Kubernetes' own.
+    gke_backoff: float = 300
     worker_concurrency: int = 1
     #: CPU executions at once.
     cpu_concurrency: int = 2

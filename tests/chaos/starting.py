@@ -82,6 +82,8 @@ def _profile(fronts: Fronts, nursery: Path, folder: Path, receiver: Receiver, ch
         "slot_start": 4,
         "idle": 10,
         "grace": 2,
+        # Incidents kill pods for as long as the run lasts; waits that doubled each time would outlast every deadline.
+        "gke_backoff": 1,
         "sweep_every": 1,
         "commands": {
             "gpu": ("python", "-I", "-S", _LAUNCH, "gpu", "drain"),

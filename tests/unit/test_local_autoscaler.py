@@ -156,6 +156,18 @@ def test_crash_after_a_long_good_run_is_a_first_crash(cluster: Cluster) -> None:
     assert cluster.round(autoscaler, backlog=1, at=66) == 1
 
 
+def test_pods_that_come_after_there_were_none_are_new_ones(cluster: Cluster) -> None:
+    autoscaler = cluster.autoscaler(Scale(target=1, cooldown_s=0))
+    cluster.pod = CRASHING_POD
+    for at in (0, 2):
+        assert cluster.round(autoscaler, backlog=1, at=at) == 1
+        assert autoscaler.pods[0].wait(10) == 1
+        assert cluster.round(autoscaler, backlog=1, at=at + 1) == 0
+    assert cluster.round(autoscaler, backlog=1, at=3.5) == 0
+    assert cluster.round(autoscaler, backlog=0, at=4) == 0
+    assert cluster.round(autoscaler, backlog=1, at=4.5) == 1
+
+
 def test_backlog_that_nobody_knows_changes_nothing(cluster: Cluster) -> None:
     autoscaler = cluster.autoscaler(Scale(target=1, cooldown_s=0))
     assert cluster.round(autoscaler, backlog=2, at=0) == 2
