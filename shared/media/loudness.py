@@ -34,7 +34,7 @@ class LoudnessMeter(Metered):
         self._folder = folder
         self._momentary = array("f")
         self._totals: dict[str, str] = {}
-        self._peak = math.nan
+        self._peak = 0.0
 
     def _note(self, metadata: dict[str, str]) -> None:
         self._peak = float(metadata[f"{_PREFIX}true_peak"])

@@ -118,3 +118,17 @@ def test_what_is_too_loud_to_be_measured_is_so_in_the_last_moment_too(out: Path)
     meter.finish()
     assert meter.write()["integrated_lufs"] is None
     assert "louder" in meter.warnings[0]
+
+
+def test_what_is_shorter_than_a_step_has_a_peak_and_nothing_to_warn_of(run: Run, tmp_path: Path) -> None:
+    result = run(make_tones(tmp_path / "click.wav", [(0.05, -6.0)]), Loudness())
+    assert result.warnings == ()
+    assert result.summary["loudness"]["true_peak_dbtp"] == pytest.approx(-6.0, abs=0.3)
+    assert result.summary["loudness"]["integrated_lufs"] is None
+
+
+def test_no_sound_at_all_is_not_too_loud(out: Path) -> None:
+    meter = LoudnessMeter(ArtifactFolder(out))
+    meter.finish()
+    assert set(meter.write().values()) == {None}
+    assert meter.warnings == ()
