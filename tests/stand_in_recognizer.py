@@ -42,6 +42,8 @@ class StandIn:
     missed: str = ""
     #: Called with each batch before it is heard; may raise or wait.
     before: Callable[[Sequence[Sound]], None] = lambda sounds: None
+    #: Called with what is to be heard again; may raise.
+    before_again: Callable[[Sound], None] = lambda sound: None
     fits: int = 99
     doubtful: str = ""
     asked: list[str] = field(default_factory=list)
@@ -64,6 +66,7 @@ class StandIn:
 
     def hear_again(self, sound: Sound, tongue: Tongue) -> list[Heard]:
         self.again += 1
+        self.before_again(sound)
         return [self._heard(sound)]
 
     def _heard(self, sound: Sound, missed: str = "") -> Heard:
