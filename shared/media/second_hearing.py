@@ -24,8 +24,6 @@ def add_words(
 ) -> list[tuple[Spoken, JobError]]:
     """Give each file in the window its words; answers the files of which a second hearing failed, and why."""
     is_silent = is_no_speech(heard.no_speech, heard.log_probability)
-    if is_silent and len(window.runs) == 1:
-        return []
     failed: list[tuple[Spoken, JobError]] = []
     # What the files repeat of each other is no fault of the model's: each is judged by its own words.
     for run, words in zip(window.runs, words_by_run(window, heard.words), strict=True):
@@ -56,9 +54,9 @@ def _heard_again(
     left_out: list[tuple[float, float]] = []
     for heard in recognizer.hear_again(sound(alone), tongue):
         [words] = words_by_run(alone, heard.words)
-        if not words or is_no_speech(heard.no_speech, heard.log_probability):
+        if not words:
             continue
-        if _is_doubtful(words, heard):
+        if is_no_speech(heard.no_speech, heard.log_probability) or _is_doubtful(words, heard):
             left_out.append((words[0].start, words[-1].end))
         else:
             kept += words

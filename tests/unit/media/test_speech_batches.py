@@ -213,6 +213,25 @@ def test_doubtful_speech_is_heard_again_and_left_out_when_that_is_no_better() ->
     assert (one.left_out, two.left_out, model.again) == ((), (), 2)
 
 
+@pytest.mark.parametrize("seconds", [4.0, 28.0], ids=["shared window", "own window"])
+def test_speech_that_is_none_to_the_model_is_heard_again(seconds: float) -> None:
+    model = StandIn(before=(gate := Gate()), no_speech="60")
+    files = [level_file(0.5), level_file(0.6, seconds), level_file(0.7, seconds)]
+    one, silent, two = _together(SpeechBatches(model), files, gate)
+    assert (set(_texts(one)), _texts(silent), set(_texts(two))) == ({"50"}, ["60"] * round(seconds), {"70"})
+    assert silent.left_out == ()
+
+
+@pytest.mark.parametrize("seconds", [4.0, 28.0], ids=["shared window", "own window"])
+def test_words_that_are_no_speech_to_the_model_even_then_are_left_out_with_word_of_it(seconds: float) -> None:
+    model = StandIn(before=(gate := Gate()), no_speech="60", no_speech_again="60")
+    files = [level_file(0.5), level_file(0.6, seconds), level_file(0.7, seconds)]
+    one, silent, two = _together(SpeechBatches(model), files, gate)
+    assert (set(_texts(one)), _texts(silent), set(_texts(two))) == ({"50"}, [], {"70"})
+    assert silent.left_out == ((0.1, seconds - 0.1),)
+    assert (one.left_out, two.left_out) == ((), ())
+
+
 def test_a_phrase_passed_over_is_heard_again() -> None:
     model = StandIn(before=(gate := Gate()), missed="60")
     one, missed, two = _together(SpeechBatches(model), [level_file(0.5), level_file(0.6), level_file(0.7)], gate)
