@@ -14,8 +14,19 @@ SIDE = 40
 #: As H.273 numbers them, with the shares of red and blue in luma.
 BT709, UNSPECIFIED, BT601, BT2020 = 1, 2, 6, 9
 _SHARES = {BT709: (0.2126, 0.0722), BT601: (0.299, 0.114), BT2020: (0.2627, 0.0593)}
-#: BT.2087: linear RGB of BT.709 in BT.2020's primaries.
-_TO_BT2020 = np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]])
+#: Linear RGB of BT.709 in other primaries (BT.2020's: BT.2087), and the luminance of these.
+_FROM_BT709 = {
+    ColorPrimaries.BT709: np.eye(3),
+    ColorPrimaries.BT2020: np.array([[0.6274, 0.3293, 0.0433], [0.0691, 0.9195, 0.0114], [0.0164, 0.0880, 0.8956]]),
+    ColorPrimaries.SMPTE432: np.array([[0.8225, 0.1775, 0.0], [0.0332, 0.9668, 0.0], [0.0171, 0.0724, 0.9105]]),
+}
+_FROM_BT709[ColorPrimaries.UNSPECIFIED] = _FROM_BT709[ColorPrimaries.BT2020]
+_LUMINANCES = {
+    ColorPrimaries.BT709: [0.2126, 0.7152, 0.0722],
+    ColorPrimaries.BT2020: [0.2627, 0.6780, 0.0593],
+    ColorPrimaries.SMPTE432: [0.2290, 0.6917, 0.0793],
+}
+_LUMINANCES[ColorPrimaries.UNSPECIFIED] = _LUMINANCES[ColorPrimaries.BT2020]
 #: cd/m² of diffuse white (BT.2408).
 WHITE = 203.0
 
@@ -65,15 +76,15 @@ def make_patches(path: Path, colours: np.ndarray, coding: Coding) -> Path:
 
 def _signal(colours: np.ndarray, coding: Coding) -> np.ndarray:
     """R'G'B', 0 to 1."""
-    if coding.primaries == ColorPrimaries.BT709:
+    if coding.transfer == ColorTrc.BT709:
         return colours
-    light = WHITE * np.clip(colours, 0, None) ** 2.4 @ _TO_BT2020.T
+    light = WHITE * np.clip(colours, 0, None) ** 2.4 @ _FROM_BT709[coding.primaries].T
     if coding.transfer == ColorTrc.SMPTE2084:
         power = (light / 10_000) ** (2610 / 16384)
         return ((3424 / 4096 + 2413 / 128 * power) / (1 + 2392 / 128 * power)) ** (2523 / 32)
     if coding.transfer == ColorTrc.ARIB_STD_B67:
         screen = light / 1000
-        luminance = np.maximum(screen @ [0.2627, 0.6780, 0.0593], 1e-9)[..., None]
+        luminance = np.maximum(screen @ _LUMINANCES[coding.primaries], 1e-9)[..., None]
         scene = np.clip(screen * luminance ** (1 / 1.2 - 1), 0, 1)
         bright = 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
         return np.where(scene <= 1 / 12, np.sqrt(3 * scene), bright)

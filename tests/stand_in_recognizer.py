@@ -42,8 +42,13 @@ class StandIn:
     missed: str = ""
     #: Called with each batch before it is heard; may raise or wait.
     before: Callable[[Sequence[Sound]], None] = lambda sounds: None
+    #: Called with what is to be heard again; may raise.
+    before_again: Callable[[Sound], None] = lambda sound: None
     fits: int = 99
     doubtful: str = ""
+    #: What is no speech to it the first time, and the second time.
+    no_speech: str = ""
+    no_speech_again: str = ""
     asked: list[str] = field(default_factory=list)
 
     def recognizer(self) -> StandIn:
@@ -57,16 +62,17 @@ class StandIn:
         self.before(sounds)
         if len(sounds) > self.fits:
             raise ResourceExhausted("CUDA failed with error out of memory")
-        found = [self._heard(sound, self.missed) for sound in sounds]
+        found = [self._heard(sound, self.missed, self.no_speech) for sound in sounds]
         self.heard.append([[level(word) for word in each.words] for each in found])
         self.tongues.append(tongue)
         return found
 
     def hear_again(self, sound: Sound, tongue: Tongue) -> list[Heard]:
         self.again += 1
-        return [self._heard(sound)]
+        self.before_again(sound)
+        return [self._heard(sound, no_speech=self.no_speech_again)]
 
-    def _heard(self, sound: Sound, missed: str = "") -> Heard:
+    def _heard(self, sound: Sound, missed: str = "", no_speech: str = "") -> Heard:
         words, at = [], 0
         while at < sound.length:
             if not sound.samples[at]:
@@ -75,7 +81,10 @@ class StandIn:
             if name != f" {missed}":
                 words.append(Word(f"{name}:{at * 7919 % 99991}", at / RATE + 0.1, at / RATE + 0.9, 1.0))
             at += RATE
-        return Heard(tuple(words), -2.0 if any(level(word) == self.doubtful for word in words) else -0.1, 0.0)
+        levels = {level(word) for word in words}
+        if no_speech in levels:
+            return Heard(tuple(words), -0.9, 0.85)
+        return Heard(tuple(words), -2.0 if self.doubtful in levels else -0.1, 0.0)
 
     @staticmethod
     def _word(samples: np.ndarray) -> str:

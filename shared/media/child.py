@@ -9,12 +9,13 @@ from __future__ import annotations
 import multiprocessing
 import multiprocessing.forkserver
 import os
+import selectors
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from types import TracebackType
 from typing import Final
@@ -53,6 +54,8 @@ class Child:
     def __init__(self, task: Task, begin: Begin = run) -> None:
         self._task, self._begin = task, begin
         self._heard = b""
+        #: Of what it asked for, what it has not taken yet.
+        self._unsent = memoryview(b"")
 
     def __enter__(self) -> Child:
         self._connection, its_connection = _forks.Pipe()
@@ -83,37 +86,56 @@ class Child:
         assert self._process.pid is not None  # noqa: S101
         vigil = Vigil(self._process.pid)
         looked_at = time.monotonic()
-        sources: list[Connection | int] = [self._connection, self._process.sentinel, self._words]
-        while True:
-            ready = wait(sources, timeout=LOOK_SECONDS)  # a cancelled job is to end within 5 s
-            if self._words in ready and not self._listen():
-                sources.remove(self._words)
-            if self._connection in ready:
-                try:
-                    message = MESSAGE.validate_json(self._connection.recv_bytes(_MOST_BYTES))
-                except (EOFError, OSError):  # it ended, be it in the middle of a message
-                    raise self._verdict() from None
-                yield message
-                vigil.heard()
-            elif self._process.sentinel in ready:
-                raise self._verdict()
-            now = time.monotonic()
-            if now - looked_at >= LOOK_SECONDS:
-                look()
-                looked_at = time.monotonic()
-                vigil.look()
-            if now - vigil.since > self._task.limits.silence_seconds:
-                raise vigil.judge(self._task.limits.silence_seconds)
+        with selectors.DefaultSelector() as selector:
+            for source in (self._connection, self._process.sentinel, self._words):
+                selector.register(source, selectors.EVENT_READ)
+            while True:
+                # Who was given something and has not taken it is not heard: it would only ask for more.
+                wanted = selectors.EVENT_WRITE if self._unsent else selectors.EVENT_READ
+                selector.modify(self._connection, wanted)
+                # A cancelled job is to end within 5 s.
+                ready = [key.fileobj for key, _ in selector.select(LOOK_SECONDS)]
+                if self._words in ready and not self._listen():
+                    selector.unregister(self._words)
+                if self._connection in ready and self._unsent:
+                    self._send()
+                elif self._connection in ready:
+                    try:
+                        message = MESSAGE.validate_json(self._connection.recv_bytes(_MOST_BYTES))
+                    except (EOFError, OSError):  # it ended, be it in the middle of a message
+                        raise self._verdict() from None
+                    yield message
+                    vigil.heard()
+                elif self._process.sentinel in ready:
+                    raise self._verdict()
+                now = time.monotonic()
+                if now - looked_at >= LOOK_SECONDS:
+                    look()
+                    looked_at = time.monotonic()
+                    vigil.look()
+                if now - vigil.since > self._task.limits.silence_seconds:
+                    raise vigil.judge(self._task.limits.silence_seconds)
 
     def go(self, operations: tuple[str, ...]) -> None:
         """Answer what the file looked like."""
         self.give(Go(operations=operations).model_dump_json().encode())
 
     def give(self, data: bytes) -> None:
-        """Answer what was wanted."""
-        # Whose child is gone learns why from what comes next.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            self._connection.send_bytes(data)
+        """Answer what was wanted; what it does not take at once goes on its way while `messages` waits."""
+        # As `Connection.recv_bytes` takes it; `send_bytes` would wait for ever for a child that stopped.
+        self._unsent = memoryview(len(data).to_bytes(4, "big") + data)
+        self._send()
+
+    def _send(self) -> None:
+        """As much as there is room for."""
+        try:
+            with socket.socket(fileno=os.dup(self._connection.fileno())) as way:
+                sent = way.send(self._unsent, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            sent = 0
+        except (BrokenPipeError, ConnectionResetError):  # whose child is gone learns why from what comes next
+            sent = len(self._unsent)
+        self._unsent = self._unsent[sent:]
 
     def _start(self) -> None:
         for _ in range(_TRIES):

@@ -22,12 +22,21 @@ class Metered:
     """An audio sink that hands on what a filter of libavfilter says of the sound."""
 
     def __init__(
-        self, filter_name: str, arguments: str, formats: Sequence[str], take: Callable[[dict[str, str]], None]
+        self,
+        filter_name: str,
+        arguments: str,
+        formats: Sequence[str],
+        take: Callable[[dict[str, str]], None],
+        steps_a_second: int | None = None,
     ) -> None:
-        """`take` gets the metadata of each frame that has any; what is in none of the `formats` comes in the first."""
+        """`take` gets the metadata of each frame that has any; what is in none of the `formats` comes in the first.
+
+        A filter that speaks once in a step only hears silence behind the sound until its last step is whole.
+        """
         self._filter = filter_name, arguments
         self._formats = formats
         self._take = take
+        self._steps_a_second = steps_a_second
         self._input: Resampled | None = None
         self._graph: _Graph | None = None
         self._silent_until: float | None = None
@@ -38,6 +47,16 @@ class Metered:
     def seconds(self) -> float:
         """How much was heard."""
         return self._samples / self._rate
+
+    @property
+    def whole_steps(self) -> int:
+        """How many steps were heard to their end."""
+        return self._samples // self._step if self._step else 0
+
+    @property
+    def _step(self) -> int:
+        """In samples, as filters round it; 0 where there are none."""
+        return self._rate // self._steps_a_second if self._steps_a_second else 0
 
     def add(self, frame: AudioFrame) -> None:
         if self._input is None:  # the first sound's layout and rate are those of the measurement
@@ -57,11 +76,16 @@ class Metered:
     def finish(self) -> None:
         if self._input is not None:
             self._input.finish()
-            self._measure(None)
+            if self._step and (missing := -self._samples % self._step):
+                self._hear(self._input.silence(missing))
+            self._hear(None)
 
-    def _measure(self, frame: AudioFrame | None) -> None:
+    def _measure(self, frame: AudioFrame) -> None:
+        self._samples += frame.samples
+        self._hear(frame)
+
+    def _hear(self, frame: AudioFrame | None) -> None:
         assert self._graph is not None  # noqa: S101
-        self._samples += frame.samples if frame else 0
         for metadata in self._graph.measure(frame):
             self._take(metadata)
 

@@ -57,6 +57,11 @@ class Run(Generic[F]):
         """In samples."""
         return sum(phrase.length for phrase in self.phrases)
 
+    @property
+    def alone(self) -> Window[F]:
+        """The same in a window of its own."""
+        return Window([Run(self.file, self.phrases, 0)])
+
 
 @dataclass(slots=True)
 class Window(Generic[F]):

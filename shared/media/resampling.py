@@ -48,7 +48,7 @@ class Resampled:
         """Take so many samples of silence."""
         while missing > 0:
             piece = min(missing, _PIECE_SECONDS * self._rate)
-            self._take(self._silence(piece))
+            self._take(self.silence(piece))
             missing -= piece
 
     def finish(self) -> None:
@@ -56,7 +56,8 @@ class Resampled:
             self._hand_on(self._resampler.resample(None))
             self._resampler, self._shape = None, None
 
-    def _silence(self, samples: int) -> AudioFrame:
+    def silence(self, samples: int) -> AudioFrame:
+        """So much of it, in this format; it is not handed on."""
         frame = AudioFrame(self._format, self._layout, samples)
         for plane in frame.planes:
             plane.update(bytes(plane.buffer_size))

@@ -13,7 +13,7 @@ from concurrent.futures import wait
 from typing import Final, Protocol
 
 from shared.errors import JobError, ProcessingFailed, ResourceExhausted
-from shared.media.packing import pack
+from shared.media.packing import Window, pack
 from shared.media.recognizer import Heard, Recognizer, Sound, Tongue
 from shared.media.second_hearing import add_words
 from shared.media.spoken import Spoken, Understood, sound
@@ -124,20 +124,28 @@ class SpeechBatches:
         windows = pack(files, self._most)
         results = self._hear([sound(window) for window in windows], tongue, recognizer)
         for window, heard in zip(windows, results, strict=True):
-            try:
-                if isinstance(heard, JobError):
-                    raise heard
-                add_words(window, heard, recognizer, tongue)
-            except JobError as error:
-                for run in window.runs:
-                    self._forget(run.file)
-                    run.file.fail(error)
-            for run in window.runs:
-                run.file.heard += run.length
+            self._give(window, heard, recognizer, tongue)
         for file in files:
             if not file.waiting:
                 self._forget(file)
                 file.finish()
+
+    def _give(self, window: Window[Spoken], heard: Heard | JobError, recognizer: Recognizer, tongue: Tongue) -> None:
+        """To each file in the window its words, or why there are none."""
+        if isinstance(heard, ProcessingFailed) and len(window.runs) > 1:  # at one of the files, which it is to tell
+            for run in window.runs:
+                [result] = self._hear([sound(run.alone)], tongue, recognizer)
+                self._give(run.alone, result, recognizer, tongue)
+            return
+        if isinstance(heard, JobError):
+            failed = [(run.file, heard) for run in window.runs]
+        else:
+            failed = add_words(window, heard, recognizer, tongue)
+        for file, error in failed:
+            self._forget(file)
+            file.fail(error)
+        for run in window.runs:
+            run.file.heard += run.length
 
     def _find_language(self, file: Spoken, recognizer: Recognizer) -> None:
         try:

@@ -1,8 +1,9 @@
 """Pictures in high dynamic range or wide gamut, as a screen without either shows them.
 
-The light that the numbers stand for (PQ: SMPTE ST 2084; HLG: ITU-R BT.2100) is brought into BT.709's primaries
-(BT.2087) and below diffuse white, 203 cd/m² (BT.2408), by the curve of BT.2390 section 5.4.1: it leaves dark and middle
-tones as they are and bends what is brighter. The outcome is encoded for a BT.1886 screen, as SDR video is.
+The light that the numbers stand for (PQ: SMPTE ST 2084; HLG: ITU-R BT.2100) is brought from the primaries that the film
+states into BT.709's (BT.2087) and below diffuse white, 203 cd/m² (BT.2408), by the curve of BT.2390 section 5.4.1: it
+leaves dark and middle tones as they are and bends what is brighter. The outcome is encoded for a BT.1886 screen, as SDR
+video is.
 """
 
 from __future__ import annotations
@@ -32,22 +33,19 @@ _CODES: Final = 1 << 16
 _M1, _M2 = 2610 / 16384, 2523 / 4096 * 128
 _C1, _C2, _C3 = 3424 / 4096, 2413 / 4096 * 32, 2392 / 4096 * 32
 
-_LUMINANCE_2020: Final = np.array([0.2627, 0.6780, 0.0593], np.float32)
-_LUMINANCE_709: Final = np.array([0.2126, 0.7152, 0.0722], np.float32)
-#: Linear RGB in these primaries to BT.709's.
-_TO_BT709: Final[Mapping[int, Floats]] = {
-    ColorPrimaries.BT2020: np.array(
-        [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
-    ),
-    ColorPrimaries.SMPTE432: np.array(
-        [[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197, -0.0786, 1.0979]], np.float32
-    ),
+#: Where red, green and blue are in CIE's x, y: BT.709, BT.2020 and Display P3 (SMPTE EG 432-1). All have D65's white.
+_PRIMARIES: Final[Mapping[int, tuple[tuple[float, float], ...]]] = {
+    ColorPrimaries.BT709: ((0.640, 0.330), (0.300, 0.600), (0.150, 0.060)),
+    ColorPrimaries.BT2020: ((0.708, 0.292), (0.170, 0.797), (0.131, 0.046)),
+    ColorPrimaries.SMPTE432: ((0.680, 0.320), (0.265, 0.690), (0.150, 0.060)),
 }
+_D65: Final = (0.3127, 0.3290)
+_WIDE: Final = frozenset({ColorPrimaries.BT2020, ColorPrimaries.SMPTE432})
 
 
 def is_beyond_sdr(frame: VideoFrame) -> bool:
     """Whether the frame's numbers mean other light than SDR's: PQ, HLG, or primaries wider than BT.709's."""
-    return is_hdr(frame) or frame.color_primaries in _TO_BT709
+    return is_hdr(frame) or frame.color_primaries in _WIDE
 
 
 def is_hdr(frame: VideoFrame) -> bool:
@@ -57,20 +55,20 @@ def is_hdr(frame: VideoFrame) -> bool:
 
 def to_sdr(codes: NDArray[np.uint16], frame: VideoFrame) -> NDArray[np.uint8]:
     """The pixels in SDR, `[height, width, 3]`; `codes` are RGB of 16 bits, full range, taken from this frame."""
-    light = _light(codes, frame.color_trc)
-    matrix = _TO_BT709.get(ColorPrimaries.BT2020 if is_hdr(frame) else frame.color_primaries)
-    if matrix is not None:
-        light = _inside_gamut(light @ matrix.T)
+    # What does not say, or names primaries that no such film has, has those of BT.2100.
+    primaries = frame.color_primaries if frame.color_primaries in _PRIMARIES else ColorPrimaries.BT2020
+    light = _light(codes, frame.color_trc, primaries)
+    light = _inside_gamut(light @ _to_bt709(primaries).T)
     light = _below_white(light, _peak(frame))
     encoded: Floats = np.clip(light / _DIFFUSE_WHITE, 0, 1) ** (1 / _SDR_GAMMA)
     return np.rint(encoded * 255).astype(np.uint8)
 
 
-def _light(codes: NDArray[np.uint16], transfer: int) -> Floats:
+def _light(codes: NDArray[np.uint16], transfer: int, primaries: int) -> Floats:
     """Luminance of each channel."""
     light = _luminances(transfer)[codes]
     if transfer == ColorTrc.ARIB_STD_B67:  # the screen's part (OOTF) depends on the pixel's own luminance
-        scene = np.maximum(light @ _LUMINANCE_2020, 1e-6)[..., np.newaxis]
+        scene = np.maximum(light @ _luminance(primaries), 1e-6)[..., np.newaxis]
         light *= _USUAL_PEAK * scene ** (_HLG_SYSTEM_GAMMA - 1)
     return light
 
@@ -89,10 +87,36 @@ def _luminances(transfer: int) -> Floats:
     return light.astype(np.float32)
 
 
+@cache
+def _to_bt709(primaries: int) -> Floats:
+    """From linear RGB in these primaries to BT.709's."""
+    matrix: Floats = np.linalg.solve(_to_xyz(ColorPrimaries.BT709), _to_xyz(primaries)).astype(np.float32)
+    return matrix
+
+
+@cache
+def _luminance(primaries: int) -> Floats:
+    """The shares of red, green and blue."""
+    shares: Floats = _to_xyz(primaries)[1].astype(np.float32)
+    return shares
+
+
+def _to_xyz(primaries: int) -> NDArray[np.float64]:
+    """From linear RGB to CIE XYZ, by SMPTE RP 177: equal parts of all three are white."""
+    unscaled = np.array([_xyz(x, y) for x, y in _PRIMARIES[primaries]]).T
+    scaled: NDArray[np.float64] = unscaled * np.linalg.solve(unscaled, np.array(_xyz(*_D65)))
+    return scaled
+
+
+def _xyz(x: float, y: float) -> tuple[float, float, float]:
+    """Of luminance 1."""
+    return x / y, 1.0, (1 - x - y) / y
+
+
 def _inside_gamut(light: Floats) -> Floats:
     """Colours that BT.709 cannot show, mixed with gray of their own luminance until it can: the hue stays."""
     lowest = light.min(axis=-1, keepdims=True)
-    gray = np.maximum(light @ _LUMINANCE_709, 0)[..., np.newaxis]
+    gray = np.maximum(light @ _luminance(ColorPrimaries.BT709), 0)[..., np.newaxis]
     kept = np.where(lowest < 0, gray / np.maximum(gray - lowest, 1e-6), 1)
     inside: Floats = np.maximum(gray + (light - gray) * kept, 0)
     return inside

@@ -17,6 +17,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from shared.media.messages import Wanted
 from shared.media.process import MediaProcessor
 from shared.media.task import Task, run
 
@@ -99,6 +100,18 @@ def die_in_the_middle_of_a_message(parent: Connection, words: Connection, task: 
     """The first call of a child: of a message of 1000 bytes, which its head says, there is the beginning alone."""
     os.write(parent.fileno(), (1000).to_bytes(4, "big") + b'{"says":')
     os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def stop_after_asking(parent: Connection, words: Connection, task: Task) -> None:
+    """The first call of a child: it asks for more than fits into a pipe, and reads nothing of that."""
+    parent.send_bytes(Wanted(start=0, length=2**23).model_dump_json().encode())
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def ask_without_reading(parent: Connection, words: Connection, task: Task) -> None:
+    """The first call of a child."""
+    while True:
+        parent.send_bytes(Wanted(start=0, length=2**23).model_dump_json().encode())
 
 
 def take_long(*_: Any) -> None:

@@ -24,6 +24,7 @@ from shared.media.limits import DecodeLimits
 from shared.media.vigil import Vigil
 from shared.operations import Probe, Shots, Thumbnails
 from shared.processor import Result
+from shared.source import RemoteObject
 from tests.media import make_video
 from tests.unit.media import bad_sinks
 from tests.unit.media.bad_sinks import BadProcessor
@@ -168,6 +169,52 @@ def test_work_that_hangs_can_be_cancelled(how: Callable[..., None], film: Path, 
         shots(BadProcessor(how), film, out, report)
     assert time.monotonic() - asked_at[0] < PROMISED_S
     assert multiprocessing.active_children() == []
+
+
+class Zeros:
+    """A remote object, and how much of it was given so far."""
+
+    def __init__(self) -> None:
+        self.given = 0
+        self.source = RemoteObject(2**30, self._read)
+
+    def _read(self, start: int, length: int) -> bytes:
+        self.given += length
+        return bytes(length)
+
+
+def test_a_child_that_stops_before_it_takes_what_it_asked_for_is_seen_to(out: Path) -> None:
+    processor = BadProcessor(None, limits=DecodeLimits(silence_seconds=2.0))
+    processor.begin = bad_sinks.stop_after_asking
+    with pytest.raises(ResourceExhausted) as caught:
+        processor.process(Zeros().source, [Probe()], out, explicit=True, report=lambda *_: None)
+    assert caught.value.reason_code == "decoder_starved"
+    assert multiprocessing.active_children() == []
+
+
+def test_a_child_that_stops_before_it_takes_what_it_asked_for_can_be_cancelled(out: Path) -> None:
+    class CancelledError(Exception):
+        pass
+
+    def report(stage: str, percent: float) -> None:
+        if zeros.given:
+            raise CancelledError
+
+    zeros, processor = Zeros(), BadProcessor(None)
+    processor.begin = bad_sinks.stop_after_asking
+    begun = time.monotonic()
+    with pytest.raises(CancelledError):
+        processor.process(zeros.source, [Probe()], out, explicit=True, report=report)
+    assert time.monotonic() - begun < PROMISED_S
+    assert multiprocessing.active_children() == []
+
+
+def test_a_child_that_asks_and_never_takes_is_given_no_more_than_once(out: Path) -> None:
+    zeros, processor = Zeros(), BadProcessor(None, limits=DecodeLimits(silence_seconds=1.0))
+    processor.begin = bad_sinks.ask_without_reading
+    with pytest.raises(ProcessingFailed, match="hangs the decoder"):
+        processor.process(zeros.source, [Probe()], out, explicit=True, report=lambda *_: None)
+    assert zeros.given == 2**23
 
 
 def test_a_bug_is_told_with_its_trace_in_the_log_alone(film: Path, out: Path, caplog: pytest.LogCaptureFixture) -> None:

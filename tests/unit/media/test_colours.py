@@ -73,6 +73,22 @@ def test_high_dynamic_range_looks_as_its_standard_copy_does(
 
 
 @pytest.mark.parametrize("coding", [PQ, HLG], ids=["PQ", "HLG"])
+@pytest.mark.parametrize(
+    "primaries",
+    [ColorPrimaries.BT709, ColorPrimaries.SMPTE432, ColorPrimaries.UNSPECIFIED],
+    ids=["BT.709", "P3", "unsaid"],
+)
+def test_high_dynamic_range_has_the_primaries_that_it_states(
+    coding: Coding, primaries: int, run: Run, tmp_path: Path, out: Path
+) -> None:
+    run(make_patches(tmp_path / "film.mp4", PATCHES, replace(coding, primaries=primaries)), Thumbnails(count=1))
+    shown = _shown(out / "thumbnails/0001.jpg")
+    assert shown[0, :5] == pytest.approx(PATCHES[0, :5] * 255, abs=4)
+    assert shown[1] == pytest.approx(PATCHES[1] * 255, abs=20)
+    assert shown[1, 3:5] == pytest.approx(PATCHES[1, 3:5] * 255, abs=5)
+
+
+@pytest.mark.parametrize("coding", [PQ, HLG], ids=["PQ", "HLG"])
 def test_highlights_keep_their_order_and_their_colour(coding: Coding, run: Run, tmp_path: Path, out: Path) -> None:
     bright = np.array([[[level] * 3 for level in (0.9, 1.0, 1.15, 1.35, 1.9)] + [[1.5, 0.9, 0.9]]])
     run(make_patches(tmp_path / "film.mp4", bright, coding), Thumbnails(count=1))

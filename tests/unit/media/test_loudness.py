@@ -97,3 +97,38 @@ def test_sound_that_changes_its_format_is_measured_as_one(out: Path) -> None:
     meter.finish()
     assert meter.write()["integrated_lufs"] == pytest.approx(-20.0, abs=0.1)
     assert len(json.loads((out / "loudness.json").read_text())["momentary"]["lufs"]) == pytest.approx(200, abs=1)
+
+
+@pytest.mark.parametrize("rate", [48_000, 22_050, 8_000])
+def test_a_peak_in_the_last_moment_counts(rate: int, run: Run, tmp_path: Path, out: Path) -> None:
+    quiet = run(make_tones(tmp_path / "quiet.wav", [(4.0, -40.0)], rate=rate), Loudness()).summary["loudness"]
+    curve = json.loads((out / "loudness.json").read_text())["momentary"]
+    loud = make_tones(tmp_path / "loud.wav", [(4.04, -40.0), (0.05, -0.9)], rate=rate)
+    with_peak = run(loud, Loudness()).summary["loudness"]
+    assert with_peak["true_peak_dbtp"] == pytest.approx(-0.9, abs=0.3)
+    assert {**with_peak, "true_peak_dbtp": None} == {**quiet, "true_peak_dbtp": None}
+    assert json.loads((out / "loudness.json").read_text())["momentary"] == curve
+
+
+def test_what_is_too_loud_to_be_measured_is_so_in_the_last_moment_too(out: Path) -> None:
+    meter = LoudnessMeter(ArtifactFolder(out))
+    for frame in tones([(1.0, -20.0), (0.05, 140.0)]):
+        frame.pts = None
+        meter.add(frame)
+    meter.finish()
+    assert meter.write()["integrated_lufs"] is None
+    assert "louder" in meter.warnings[0]
+
+
+def test_what_is_shorter_than_a_step_has_a_peak_and_nothing_to_warn_of(run: Run, tmp_path: Path) -> None:
+    result = run(make_tones(tmp_path / "click.wav", [(0.05, -6.0)]), Loudness())
+    assert result.warnings == ()
+    assert result.summary["loudness"]["true_peak_dbtp"] == pytest.approx(-6.0, abs=0.3)
+    assert result.summary["loudness"]["integrated_lufs"] is None
+
+
+def test_no_sound_at_all_is_not_too_loud(out: Path) -> None:
+    meter = LoudnessMeter(ArtifactFolder(out))
+    meter.finish()
+    assert set(meter.write().values()) == {None}
+    assert meter.warnings == ()

@@ -151,6 +151,38 @@ def test_a_failing_window_fails_its_files_only() -> None:
     assert (len(one.words), len(three.words)) == (4, 28)
 
 
+def _fails_at(value: float) -> Callable[[Sound], None]:
+    def fail(sound: Sound) -> None:
+        if (sound.samples == np.float32(value)).any():
+            raise ProcessingFailed("the speech model failed", code="model_failed")
+
+    return fail
+
+
+def test_a_file_that_fails_is_found_in_the_window_that_it_shares() -> None:
+    gate, fail = Gate(), _fails_at(0.6)
+
+    def fails(sounds: Sequence[Sound]) -> None:
+        gate(sounds)
+        for sound in sounds:
+            fail(sound)
+
+    model = StandIn(before=fails)
+    files = [level_file(0.5), level_file(0.55), level_file(0.6), level_file(0.7)]
+    one, two, bad, three = _together(SpeechBatches(model), files, gate)
+    assert isinstance(bad, ProcessingFailed)
+    assert [_texts(answer) for answer in (one, two, three)] == [["50"] * 4, ["55"] * 4, ["70"] * 4]
+    assert [word.start for word in three.words] == pytest.approx([0.1, 1.1, 2.1, 3.1], abs=0.001)
+
+
+def test_a_second_hearing_that_fails_fails_its_file_only() -> None:
+    model = StandIn(before=(gate := Gate()), doubtful="60", before_again=_fails_at(0.6))
+    files = [level_file(0.5), level_file(0.55), level_file(0.6), level_file(0.7)]
+    one, two, bad, three = _together(SpeechBatches(model), files, gate)
+    assert isinstance(bad, ProcessingFailed)
+    assert [_texts(answer) for answer in (one, two, three)] == [["50"] * 4, ["55"] * 4, ["70"] * 4]
+
+
 def test_what_does_not_fit_into_the_memory_is_heard_in_smaller_batches_for_good() -> None:
     model = StandIn(fits=2)
     batches = SpeechBatches(model, most=8)
@@ -179,6 +211,25 @@ def test_doubtful_speech_is_heard_again_and_left_out_when_that_is_no_better() ->
     assert (_texts(one), _texts(doubted), _texts(two)) == (["50"] * 4, [], ["70"] * 4)
     assert doubted.left_out == ((0.1, 3.9),)
     assert (one.left_out, two.left_out, model.again) == ((), (), 2)
+
+
+@pytest.mark.parametrize("seconds", [4.0, 28.0], ids=["shared window", "own window"])
+def test_speech_that_is_none_to_the_model_is_heard_again(seconds: float) -> None:
+    model = StandIn(before=(gate := Gate()), no_speech="60")
+    files = [level_file(0.5), level_file(0.6, seconds), level_file(0.7, seconds)]
+    one, silent, two = _together(SpeechBatches(model), files, gate)
+    assert (set(_texts(one)), _texts(silent), set(_texts(two))) == ({"50"}, ["60"] * round(seconds), {"70"})
+    assert silent.left_out == ()
+
+
+@pytest.mark.parametrize("seconds", [4.0, 28.0], ids=["shared window", "own window"])
+def test_words_that_are_no_speech_to_the_model_even_then_are_left_out_with_word_of_it(seconds: float) -> None:
+    model = StandIn(before=(gate := Gate()), no_speech="60", no_speech_again="60")
+    files = [level_file(0.5), level_file(0.6, seconds), level_file(0.7, seconds)]
+    one, silent, two = _together(SpeechBatches(model), files, gate)
+    assert (set(_texts(one)), _texts(silent), set(_texts(two))) == ({"50"}, [], {"70"})
+    assert silent.left_out == ((0.1, seconds - 0.1),)
+    assert (one.left_out, two.left_out) == ((), ())
 
 
 def test_a_phrase_passed_over_is_heard_again() -> None:
