@@ -45,7 +45,7 @@ def decode_once(
     """Feed streams to their sinks; answers warnings.
 
     A stream without sinks is not decoded. `progress` gets the fraction done at every packet; what it raises ends the
-    pass. `length` is the file's real one, in seconds, for a file that states none.
+    pass. `length` is the file's real one, in seconds: a file may state none, or too little.
 
     Raises ProcessingFailed (`no_audio_stream`, `no_video_stream`; `undecodable` when there is no picture at all or more
     than a little of the sound is lost).
@@ -53,7 +53,7 @@ def decode_once(
     ears = {number: sinks for number, sinks in hearing.items() if sinks}
     eyes = {number: sinks for number, sinks in seeing.items() if sinks}
     container = media.for_all_pictures(eyes.keys()) if eyes else media.from_start()
-    declared = duration_seconds(container) or length
+    declared = max(duration_seconds(container) or 0.0, length or 0.0) or None
     sounds: dict[int, _Sound] = {}
     pictures: dict[int, _Pictures] = {}
     for audio, listeners in _by_stream((audio_stream(container, number), ears[number]) for number in ears):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import struct
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -17,6 +18,7 @@ from PIL import Image
 from shared.media.sound_file import SoundFile, read_sound
 from shared.operations import Shots, Thumbnails, Waveform
 from tests.films import Film, make_film
+from tests.media import FORMATS
 from tests.scenes import make_scenes
 from tests.unit.media.conftest import Run
 from tests.unit.media.test_matrix import POINTS, heard
@@ -37,6 +39,20 @@ def _clicks(path: Path, times: Iterable[float]) -> Path:
             frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), round(time * RATE)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def without_sound(whole: Path, path: Path, begins: float, ends: float) -> Path:
+    """The same film without the packets of its sound from one time to the other, on the file's own clock."""
+    with av.open(whole) as source, av.open(path, "w", format=FORMATS.get(path.suffix)) as film:
+        streams = {stream.index: film.add_stream_from_template(stream) for stream in source.streams}
+        origin = (source.start_time or 0) / av.time_base
+        for packet in source.demux():
+            is_sound = packet.stream.type == "audio"
+            if packet.dts is None or (is_sound and begins <= float(packet.pts * packet.time_base) - origin < ends):
+                continue
+            packet.stream = streams[packet.stream.index]
+            film.mux(packet)
     return path
 
 
@@ -61,6 +77,37 @@ def test_a_clock_that_drifts_is_followed(speed: float, run: Run, tmp_path: Path,
     assert _heard(out) == pytest.approx(times[::LOUD], abs=0.13)
     said = "overlaps for" if speed < 1 else "is missing for"
     assert any(said in warning for warning in result.warnings)
+
+
+def _mkv_states(data: bytes, seconds: float) -> bytes:
+    """Its Duration, a float of milliseconds, says so."""
+    at = data.index(b"\x44\x89\x88") + 3
+    return data[:at] + struct.pack(">d", seconds * 1000) + data[at + 8 :]
+
+
+def _flv_states(data: bytes, seconds: float) -> bytes:
+    at = data.index(b"\x00\x08duration\x00") + 11
+    return data[:at] + struct.pack(">d", seconds) + data[at + 8 :]
+
+
+@pytest.mark.parametrize(
+    ("film", "states"),
+    [
+        (Film(".mkv", seconds=30), _mkv_states),
+        (Film(".flv", seconds=30, audio="libmp3lame", rate=44_100), _flv_states),
+    ],
+    ids=["mkv", "flv"],
+)
+def test_a_hole_behind_the_end_that_the_header_states_is_filled(
+    film: Film, states: Callable[[bytes, float], bytes], run: Run, tmp_path: Path, out: Path
+) -> None:
+    whole = make_film(tmp_path / f"whole{film.suffix}", film)
+    source = without_sound(whole, tmp_path / f"film{film.suffix}", 8, 14)
+    source.write_bytes(states(source.read_bytes(), 5.0))
+    result = run(source, Waveform(pixels_per_second=POINTS))
+    assert heard(out) == pytest.approx(film.beep, abs=0.08)
+    assert result.media_seconds == pytest.approx(film.seconds, abs=0.1)
+    assert [warning[:29] for warning in result.warnings] == ["sound is missing for 6.0 s in"]
 
 
 def test_a_clock_that_begins_anew_loses_no_sound(run: Run, tmp_path: Path, out: Path) -> None:
