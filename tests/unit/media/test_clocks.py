@@ -21,7 +21,7 @@ from tests.films import Film, make_film
 from tests.media import FORMATS
 from tests.scenes import make_scenes
 from tests.unit.media.conftest import Run
-from tests.unit.media.test_matrix import POINTS, heard
+from tests.unit.media.test_matrix import B_FRAMES, POINTS, heard
 
 RATE = 16_000
 #: Samples of a packet, and every so many packets one is loud.
@@ -115,6 +115,61 @@ def test_a_clock_that_begins_anew_loses_no_sound(run: Run, tmp_path: Path, out: 
     result = run(source, Waveform(pixels_per_second=POINTS))
     assert result.warnings == ()
     assert len(_heard(out)) == 2
+
+
+def _joined(path: Path, *films: Path) -> Path:
+    path.write_bytes(b"".join(film.read_bytes() for film in films))
+    return path
+
+
+def test_a_hole_in_what_was_joined_on_is_filled(run: Run, tmp_path: Path, out: Path) -> None:
+    film = Film(".ts", seconds=30, options=B_FRAMES)
+    holed = without_sound(make_film(tmp_path / "whole.ts", film), tmp_path / "holed.ts", 8, 14)
+    first = make_film(tmp_path / "first.ts", Film(".ts", seconds=6, options=B_FRAMES))
+    result = run(_joined(tmp_path / "film.ts", first, holed), Waveform(pixels_per_second=POINTS))
+    assert _heard(out) == pytest.approx([3.02, 6 + 15.06], abs=0.06)
+    assert [warning[:29] for warning in result.warnings] == ["sound is missing for 6.0 s in"]
+    assert result.media_seconds == pytest.approx(36.1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "sound"), [(6.0, 4.0), (4.0, 6.0)], ids=["sound ends first", "pictures end first"]
+)
+def test_what_was_joined_on_begins_behind_the_later_end(
+    pictures: float, sound: float, run: Run, tmp_path: Path, out: Path
+) -> None:
+    first = _ends_at(tmp_path / "first.ts", pictures, sound)
+    beep = make_film(tmp_path / "beep.ts", Film(".ts", None, seconds=4))  # at 2 s
+    second = _with_sound_of(make_scenes(tmp_path / "scenes.ts", [50], frames=100), beep, tmp_path / "second.ts")
+    film = _joined(tmp_path / "film.ts", first, second)
+    result = run(film, Shots(), Waveform(pixels_per_second=POINTS))
+    cuts = json.loads((out / "shots.json").read_text())["cuts"]
+    together = (cuts[-1], _heard(out)[-1])
+    assert together == pytest.approx((8.04, 8.04), abs=0.06)
+    run(film, Waveform(pixels_per_second=POINTS))  # whether or not somebody looks at the pictures
+    assert _heard(out)[-1] == pytest.approx(together[1], abs=0.011)
+    run(film, Shots())
+    assert json.loads((out / "shots.json").read_text())["cuts"] == cuts
+    assert result.media_seconds == pytest.approx(10.1, abs=0.1)
+
+
+def _ends_at(path: Path, pictures: float, sound: float) -> Path:
+    """A film whose sound and pictures end at these times."""
+    longest = max(pictures, sound)
+    whole = make_film(path.with_stem("longest"), Film(".ts", seconds=longest, options=B_FRAMES))
+    if sound < longest:
+        return without_sound(whole, path, sound, longest + 1)
+    return make_film(path, Film(".ts", seconds=sound, times=[index / 25 for index in range(round(pictures * 25))]))
+
+
+def _with_sound_of(pictures: Path, sound: Path, path: Path) -> Path:
+    with av.open(pictures) as seen, av.open(sound) as listened, av.open(path, "w", format="mpegts") as film:
+        streams = {each: film.add_stream_from_template(each) for each in (seen.streams[0], listened.streams[0])}
+        packets = [packet for each in (seen, listened) for packet in each.demux() if packet.dts is not None]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            packet.stream = streams[packet.stream]
+            film.mux(packet)
+    return path
 
 
 def test_pictures_whose_clock_begins_anew_go_on(run: Run, tmp_path: Path, out: Path) -> None:
