@@ -17,6 +17,9 @@ from typing import Final
 MOST_LAG: Final = 1.0
 #: So far apart (seconds) the streams of one part may be stored.
 _MOST_APART: Final = 10.0
+#: Where clocks may follow each other, one that is ahead of all streams by more than this (seconds) began anew
+#: (dts_delta_threshold in fftools/ffmpeg_demux.c).
+_MOST_JUMP: Final = 10.0
 #: What a frame's time may be off its packet's, seconds.
 _ROUGHLY: Final = 0.1
 _USUAL_STEP: Final = 0.04
@@ -56,6 +59,11 @@ class _Part:
     def shift(self) -> float:
         return self.begins - self.first
 
+    @property
+    def is_new(self) -> bool:
+        """Whether nothing is known to be here yet."""
+        return self.front == -math.inf
+
     def enter(self, stream: int) -> None:
         """Another stream has come here."""
         self.alone = None
@@ -89,8 +97,9 @@ class _Stretch:
 class Survey:
     """Finds a file's parts by its packets, in the order they are stored in: at a joint those of two parts may mix."""
 
-    def __init__(self, origin: float = 0.0) -> None:
-        """`origin` is where the file's own clock begins."""
+    def __init__(self, origin: float = 0.0, *, jumps: bool = False) -> None:
+        """`origin` is where the file's own clock begins; `jumps`, whether one that is far ahead began anew, too."""
+        self._most_jump = _MOST_JUMP if jumps else math.inf
         self._parts = [_Part(0.0, 0.0, first=origin)]
         self._stretches: dict[int, list[_Stretch]] = {}
 
@@ -126,36 +135,44 @@ class Survey:
     def _stretch(self, stream: int, decoded: float | None) -> _Stretch:
         """What this packet is of."""
         stretches = self._stretches.setdefault(stream, [])
-        newest = self._parts[-1]
-        if not stretches:
-            stretches.append(_Stretch(newest))
-            return stretches[-1]
-        own = stretches[-1]
-        if decoded is None:
+        own = stretches[-1] if stretches else None
+        if own is not None and decoded is None:
             return own
-        ways = {}
-        if decoded >= own.decoded - MOST_LAG:
-            ways[abs(decoded - own.decoded)] = own.part
-        if own.part is not newest and abs(decoded - newest.front) <= _MOST_APART:
-            ways[abs(decoded - newest.front)] = newest
-        # One packet with a time of its own begins no part for those behind it.
-        if len(stretches) > 1 and own.last - own.first <= MOST_LAG and decoded >= stretches[-2].decoded - MOST_LAG:
-            ways[abs(decoded - stretches[-2].decoded)] = stretches[-2].part
-        if not ways:
-            self._parts.append(self._behind(own))
-            stretches.append(_Stretch(self._parts[-1]))
-            return stretches[-1]
-        part = ways[min(ways)]
-        if part is not own.part:
-            part.enter(stream)
+        part = self._part(stretches, decoded) or self._behind(own)
+        if own is None or part is not own.part:
+            if not part.is_new:
+                part.enter(stream)
             stretches.append(_Stretch(part))
         return stretches[-1]
 
-    def _behind(self, own: _Stretch) -> _Part:
-        """A part that begins where all that was there ends."""
+    def _part(self, stretches: Sequence[_Stretch], decoded: float | None) -> _Part | None:
+        """Of those there are, the one whose clock a packet of this stream goes on with."""
+        newest = self._parts[-1]
+        if not stretches:
+            return newest if decoded is None or self._goes_on(newest, decoded) else None
+        assert decoded is not None  # noqa: S101
+        own = stretches[-1]
+        # One packet with a time of its own begins no part for those behind it.
+        back = stretches[-2:-1] if own.last - own.first <= MOST_LAG else []
+        ways = {
+            abs(decoded - each.decoded): each.part
+            for each in (own, *back)
+            if decoded >= each.decoded - MOST_LAG and self._goes_on(each.part, decoded)
+        }
+        if own.part is not newest and abs(decoded - newest.front) <= _MOST_APART:
+            ways[abs(decoded - newest.front)] = newest
+        return ways[min(ways)] if ways else None
+
+    def _goes_on(self, part: _Part, decoded: float) -> bool:
+        """Whether it is not too far ahead of all streams: where others went on, there is a hole in this one."""
+        return part.is_new or decoded - part.front <= self._most_jump
+
+    def _behind(self, own: _Stretch | None) -> _Part:
+        """A new part, which begins where all that was there ends."""
         ends = [each.end for stretches in self._stretches.values() for each in stretches[-2:]]
-        begins = max(self._parts[-1].begins, *ends)
-        return _Part(begins, begins, alone=own.end)
+        begins = max([self._parts[-1].begins, *ends])
+        self._parts.append(_Part(begins, begins, alone=own.end if own is not None else None))
+        return self._parts[-1]
 
 
 class StreamClock:

@@ -32,6 +32,9 @@ _EXACT: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
 _MATROSKA: Final = "matroska,webm"
 _RECORDINGS: Final = frozenset({"flac", "wav", "w64", "aiff", "caf", "au", "wv", "ape", "tta", "tak", "mpc", "mpc8"})
 _STATED: Final = _EXACT | _RECORDINGS | {_MATROSKA, "avi", "asf", "flv", "mxf"}
+#: Demuxers of files that are joined as they are, each with any clock. (Ogg has clocks that may jump, too, but those of
+#: its recordings begin at zero: one that jumps ahead tells of a pause.)
+_JOINABLE: Final = frozenset({"mpegts", "mpeg"})
 _TAIL_SECONDS: Final = 5.0
 
 #: What may be missing: a stream's last packet may be long, headers are rounded, encoders pad.
@@ -218,7 +221,7 @@ def _read(
 ) -> _Reach:
     """Demux, without decoding, from `start` to the end."""
     origin = start_seconds(container)
-    reach = _Reach(survey=Survey(origin))
+    reach = _Reach(survey=Survey(origin, jumps=container.format.name in _JOINABLE))
     length = duration_seconds(container)
     try:
         if start:

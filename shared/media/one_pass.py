@@ -55,7 +55,8 @@ def decode_once(
     # Where each stream ends is known only by all packets, those included that nobody asks for.
     stays = {} if media.has_one_clock else find_stays(media, lambda: progress(0.0))
     container = media.for_all_pictures(eyes.keys()) if eyes else media.from_start()
-    declared = max(duration_seconds(container) or 0.0, length or 0.0) or None
+    stated = 0.0 if stays else duration_seconds(container) or 0.0  # by the first clock and the last
+    declared = max(stated, length or 0.0) or None
     origin = start_seconds(container)
     sounds: dict[int, _Sound] = {}
     pictures: dict[int, _Pictures] = {}

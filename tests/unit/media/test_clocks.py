@@ -42,14 +42,14 @@ def _clicks(path: Path, times: Iterable[float]) -> Path:
     return path
 
 
-def without_sound(whole: Path, path: Path, begins: float, ends: float) -> Path:
-    """The same film without the packets of its sound from one time to the other, on the file's own clock."""
+def _without(kind: str, whole: Path, path: Path, begins: float, ends: float) -> Path:
+    """The same film without the packets of one kind from one time to the other."""
     with av.open(whole) as source, av.open(path, "w", format=FORMATS.get(path.suffix)) as film:
         streams = {stream.index: film.add_stream_from_template(stream) for stream in source.streams}
         origin = (source.start_time or 0) / av.time_base
         for packet in source.demux():
-            is_sound = packet.stream.type == "audio"
-            if packet.dts is None or (is_sound and begins <= float(packet.pts * packet.time_base) - origin < ends):
+            is_cut = packet.stream.type == kind
+            if packet.dts is None or (is_cut and begins <= float(packet.pts * packet.time_base) - origin < ends):
                 continue
             packet.stream = streams[packet.stream.index]
             film.mux(packet)
@@ -102,7 +102,7 @@ def test_a_hole_behind_the_end_that_the_header_states_is_filled(
     film: Film, states: Callable[[bytes, float], bytes], run: Run, tmp_path: Path, out: Path
 ) -> None:
     whole = make_film(tmp_path / f"whole{film.suffix}", film)
-    source = without_sound(whole, tmp_path / f"film{film.suffix}", 8, 14)
+    source = _without("audio", whole, tmp_path / f"film{film.suffix}", 8, 14)
     source.write_bytes(states(source.read_bytes(), 5.0))
     result = run(source, Waveform(pixels_per_second=POINTS))
     assert heard(out) == pytest.approx(film.beep, abs=0.08)
@@ -124,7 +124,7 @@ def _joined(path: Path, *films: Path) -> Path:
 
 def test_a_hole_in_what_was_joined_on_is_filled(run: Run, tmp_path: Path, out: Path) -> None:
     film = Film(".ts", seconds=30, options=B_FRAMES)
-    holed = without_sound(make_film(tmp_path / "whole.ts", film), tmp_path / "holed.ts", 8, 14)
+    holed = _without("audio", make_film(tmp_path / "whole.ts", film), tmp_path / "holed.ts", 8, 14)
     first = make_film(tmp_path / "first.ts", Film(".ts", seconds=6, options=B_FRAMES))
     result = run(_joined(tmp_path / "film.ts", first, holed), Waveform(pixels_per_second=POINTS))
     assert _heard(out) == pytest.approx([3.02, 6 + 15.06], abs=0.06)
@@ -158,7 +158,7 @@ def _ends_at(path: Path, pictures: float, sound: float) -> Path:
     longest = max(pictures, sound)
     whole = make_film(path.with_stem("longest"), Film(".ts", seconds=longest, options=B_FRAMES))
     if sound < longest:
-        return without_sound(whole, path, sound, longest + 1)
+        return _without("audio", whole, path, sound, longest + 1)
     return make_film(path, Film(".ts", seconds=sound, times=[index / 25 for index in range(round(pictures * 25))]))
 
 
@@ -170,6 +170,32 @@ def _with_sound_of(pictures: Path, sound: Path, path: Path) -> Path:
             packet.stream = streams[packet.stream]
             film.mux(packet)
     return path
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 3600), (3600, 0)], ids=["ahead", "behind"])
+def test_hours_between_the_clocks_of_joined_recordings_are_no_silence(
+    first: int, second: int, run: Run, tmp_path: Path, out: Path
+) -> None:
+    films = [
+        make_film(
+            tmp_path / f"{start}.ts", Film(".ts", seconds=6, options=B_FRAMES, video_start=start, audio_start=start)
+        )
+        for start in (first, second)
+    ]
+    result = run(_joined(tmp_path / "film.ts", *films), Waveform(pixels_per_second=POINTS), Shots())
+    assert _heard(out) == pytest.approx([3.02, 9.06], abs=0.06)
+    assert (result.media_seconds, result.warnings) == (pytest.approx(12.07, abs=0.05), ())
+    shots = json.loads((out / "shots.json").read_text())["shots"]
+    assert shots[-1]["end"] == pytest.approx(12.07, abs=0.06)
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+def test_a_minute_without_one_stream_is_no_joint(kind: str, run: Run, tmp_path: Path, out: Path) -> None:
+    whole = make_film(tmp_path / "whole.ts", Film(".ts", seconds=140, fps=5))
+    source = _without(kind, whole, tmp_path / "film.ts", 5, 66)
+    result = run(source, Waveform(pixels_per_second=POINTS))
+    assert heard(out) == pytest.approx((70.0, 105.0), abs=0.1)
+    assert result.media_seconds == pytest.approx(140, abs=0.1)
 
 
 def test_pictures_whose_clock_begins_anew_go_on(run: Run, tmp_path: Path, out: Path) -> None:

@@ -27,8 +27,8 @@ def _times(seconds: float) -> Iterator[float]:
     return (index * STEP for index in range(round(seconds / STEP)))
 
 
-def _survey(*parts: Sequence[Packet]) -> Survey:
-    survey = Survey()
+def _survey(*parts: Sequence[Packet], jumps: bool = False) -> Survey:
+    survey = Survey(jumps=jumps)
     for stream, decoded, shown in chain(*parts):
         survey.see(stream, decoded, shown, STEP)
     return survey
@@ -65,6 +65,31 @@ def test_a_part_begins_behind_the_later_end(pictures: float, sound: float, begin
     assert survey.stays()[PICTURES][-1].shift == pytest.approx(begins)
 
 
+@pytest.mark.parametrize("starts", [20.0, 3600.0])
+def test_a_clock_that_jumps_ahead_began_anew_where_clocks_may_follow_each_other(starts: float) -> None:
+    parts = _part(6, 4), _part(6, 6, starts)
+    survey = _survey(*parts, jumps=True)
+    assert _places(survey, PICTURES) == pytest.approx([2 * STEP, 6 + 4 * STEP])
+    assert _places(survey, SOUND) == pytest.approx([0.0, 6 + 2 * STEP])
+    assert _survey(*parts).has_one_clock
+
+
+def test_a_stream_that_only_the_second_part_has_jumps_with_it() -> None:
+    survey = _survey(_part(6, 0), _part(0, 6, 3600), _part(6, 0, 3606), jumps=True)
+    assert _places(survey, PICTURES) == pytest.approx([2 * STEP, 12 + 4 * STEP])
+    assert _places(survey, SOUND) == pytest.approx([6 + 2 * STEP])
+
+
+@pytest.mark.parametrize("stream", [PICTURES, SOUND], ids=["pictures", "sound"])
+def test_a_hole_in_one_stream_is_a_hole(stream: int) -> None:
+    packets = [packet for packet in _part(90, 90) if packet[0] != stream or not 10 <= packet[1] < 70]
+    assert _survey(packets, jumps=True).has_one_clock
+
+
+def test_a_pause_of_a_few_seconds_is_a_pause() -> None:
+    assert _survey(_part(6, 6), _part(6, 6, 15), jumps=True).has_one_clock
+
+
 def test_each_of_many_parts_begins_once() -> None:
     survey = _survey(*[_part(6, 6)] * 4)
     assert _places(survey, SOUND) == pytest.approx([index * (6 + 2 * STEP) for index in range(4)])
@@ -86,11 +111,12 @@ def test_a_stream_whose_own_clock_begins_anew_goes_on_where_it_was() -> None:
     assert _places(survey, SOUND) == pytest.approx([0.0, 10.0])
 
 
-def test_one_packet_with_a_time_of_its_own_moves_nothing_else() -> None:
+@pytest.mark.parametrize("wrong", [3.0, 5000.0])
+def test_one_packet_with_a_time_of_its_own_moves_nothing_else(wrong: float) -> None:
     packets = _part(30, 30)
     at = next(index for index, packet in enumerate(packets) if packet[0] == SOUND and packet[1] >= 20)
-    packets[at] = (SOUND, 3.0, 3.0)
-    stays = _survey(packets).stays()
+    packets[at] = (SOUND, wrong, wrong)
+    stays = _survey(packets, jumps=True).stays()
     assert [stay.shift for stay in (*stays[PICTURES], stays[SOUND][-1])] == pytest.approx([0.0, 0.0])
 
 
