@@ -8,7 +8,7 @@ estimate (a plain MP3, MPEG-TS, a streamed WAV), are whole by definition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 
 from shared.errors import ProcessingFailed
 from shared.media import boxes, lengths
-from shared.media.clock import MOST_LAG
+from shared.media.clock import Stay, Survey
 from shared.media.container import duration_seconds, is_cover_art, last_words, seconds, start_seconds
 from shared.media.demuxing import packets
 from shared.media.media_file import MediaFile
@@ -32,6 +32,9 @@ _EXACT: Final = frozenset({"mov,mp4,m4a,3gp,3g2,mj2"})
 _MATROSKA: Final = "matroska,webm"
 _RECORDINGS: Final = frozenset({"flac", "wav", "w64", "aiff", "caf", "au", "wv", "ape", "tta", "tak", "mpc", "mpc8"})
 _STATED: Final = _EXACT | _RECORDINGS | {_MATROSKA, "avi", "asf", "flv", "mxf"}
+#: Demuxers of files that are joined as they are, each with any clock. (Ogg has clocks that may jump, too, but those of
+#: its recordings begin at zero: one that jumps ahead tells of a pause.)
+_JOINABLE: Final = frozenset({"mpegts", "mpeg"})
 _TAIL_SECONDS: Final = 5.0
 
 #: What may be missing: a stream's last packet may be long, headers are rounded, encoders pad.
@@ -47,10 +50,8 @@ class _Reach:
     """How far the packets go, in seconds from the start of the file, for each stream; and why reading ended."""
 
     ends: dict[int, float] = field(default_factory=dict)
-    #: By how much the clock of a stream was set back on the way, in all.
-    set_back: dict[int, float] = field(default_factory=dict)
-    #: When each stream's last packet was to be decoded, on its own clock.
-    last: dict[int, float] = field(default_factory=dict)
+    #: What joined recordings the packets are of.
+    survey: Survey = field(default_factory=Survey)
     #: What was refused since the last packet.
     error: FFmpegError | None = None
     #: Whether it could not go on.
@@ -60,15 +61,17 @@ class _Reach:
         self.error = error
 
     def see(self, packet: Packet[Stream], begins: float, lasts: float) -> None:
-        """A packet with a time of its own. Of joined recordings, each counts from where the one before ended."""
+        """A packet with a time of its own, on the file's clock."""
         index = packet.stream.index
-        if packet.dts is not None:  # pictures may be stored in another order than they are shown in, by seconds
-            decoded = float(packet.dts * packet.time_base)
-            if self.last.get(index, decoded) - decoded > MOST_LAG:
-                self.set_back[index] = self.ends.get(index, begins) - begins
-            self.last[index] = decoded
-        end = begins + lasts + self.set_back.get(index, 0.0)
+        # Not by when it is shown: pictures may be stored in another order, by seconds.
+        decoded = seconds(packet.dts, packet.time_base)
+        end = self.survey.see(index, decoded, begins, lasts)
         self.ends[index] = max(end, self.ends.get(index, 0.0))
+
+    def settle(self) -> None:
+        """All packets are seen: it is known where each part begins."""
+        for index, stays in self.survey.stays().items():
+            self.ends[index] = max(self.ends[index], *(stay.last + stay.shift for stay in stays))
 
     @property
     def end(self) -> float:
@@ -101,7 +104,7 @@ def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length
         tail = _read(container, _counted(container, declared), progress, start=max(length - _TAIL_SECONDS, 0.0))
         # A track of which the tail holds nothing may be empty, or just shorter.
         is_heard_of = all(stream.index in tail.ends for stream in _timed(container))
-        if is_heard_of and not _missing(declared, tail, slack=_SLACK_SECONDS / 4):
+        if is_heard_of and tail.survey.has_one_clock and not _missing(declared, tail, slack=_SLACK_SECONDS / 4):
             return Length(max(length, tail.end))
     if isinstance(media.source, RemoteObject):
         raise WholeNeeded("the file does not say where it ends, or ends elsewhere")
@@ -110,12 +113,21 @@ def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length
     without = {stream.index for stream in _timed(container) if not stream.frames and not len(stream.index_entries)}
     timed = {stream.index for stream in _timed(container)}
     reach = _read(container, _counted(container, declared), progress)
-    media.has_one_clock = not reach.set_back
+    media.has_one_clock = reach.survey.has_one_clock
     if not any(stream in reach.ends for stream in timed):
         raise ProcessingFailed("the file has headers but no sound and no pictures", code="empty_media")
     empty = frozenset(without - reach.ends.keys())
     declared = {stream: end for stream, end in declared.items() if stream not in empty}
     return Length(reach.end, _judge(media, declared, reach) if declared else _said(reach), empty)
+
+
+def find_stays(media: MediaFile, tick: Callable[[], None]) -> Mapping[int, Sequence[Stay]]:
+    """Of each stream, by its index: where it is in turn in the recordings that the file was joined from.
+
+    Reads all of it; `tick` is called for every packet, and what it raises ends the reading.
+    """
+    container = media.from_start()
+    return _read(container, _timed(container), lambda fraction: tick()).survey.stays()
 
 
 def _said(reach: _Reach) -> tuple[str, ...]:
@@ -208,8 +220,8 @@ def _read(
     container: InputContainer, streams: list[Stream], progress: Callable[[float], None], *, start: float = 0.0
 ) -> _Reach:
     """Demux, without decoding, from `start` to the end."""
-    reach = _Reach()
     origin = start_seconds(container)
+    reach = _Reach(survey=Survey(origin, jumps=container.format.name in _JOINABLE))
     length = duration_seconds(container)
     try:
         if start:
@@ -222,16 +234,17 @@ def _read(
                     continue
                 reach.ends[packet.stream.index] = reach.ends.get(packet.stream.index, 0.0) + _step(packet)
             else:
-                begins = float(moment * packet.time_base) - origin
-                reach.see(packet, begins, float((packet.duration or 0) * packet.time_base))
+                begins = float(moment * packet.time_base)
+                reach.see(packet, begins, _step(packet))
             progress(reach.end / length if length else 0.0)
     except FFmpegError as error:
         reach.error, reach.is_stuck = error, True
+    reach.settle()
     return reach
 
 
 def _step(packet: Packet[Stream]) -> float:
-    """Seconds that a packet without a time stands for (raw video has none)."""
+    """Seconds that a packet stands for, which it need not say (raw video, the last one before a joint)."""
     if packet.duration and packet.time_base:
         return float(packet.duration * packet.time_base)
     return _step_of(packet.stream)

@@ -103,9 +103,9 @@ def without(facts: Facts, container: InputContainer, empty: AbstractSet[int]) ->
 
 
 def open_ended(facts: Facts) -> Facts:
-    """The facts, as if streams did not say how long they last: where a clock began anew, they say too little."""
+    """The facts, as if nothing said how long it lasts: where a clock began anew, that is too little or too much."""
     videos = tuple(video and replace(video, lasts=None) for video in facts.videos)
-    return replace(facts, video=facts.video and replace(facts.video, lasts=None), videos=videos)
+    return replace(facts, duration=None, video=facts.video and replace(facts.video, lasts=None), videos=videos)
 
 
 def _kept(

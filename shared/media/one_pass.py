@@ -8,11 +8,11 @@ from typing import Final, TypeVar
 
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
-from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from shared.media.clock import MOST_LAG, PictureClock
+from shared.media.clock import MOST_LAG, PictureClock, StreamClock
+from shared.media.completeness import find_stays
 from shared.media.container import audio_stream, duration_seconds, start_seconds, video_stream
 from shared.media.decoding import Track, decode
 from shared.media.feeds import feeds
@@ -45,21 +45,26 @@ def decode_once(
     """Feed streams to their sinks; answers warnings.
 
     A stream without sinks is not decoded. `progress` gets the fraction done at every packet; what it raises ends the
-    pass. `length` is the file's real one, in seconds, for a file that states none.
+    pass. `length` is the file's real one, in seconds: a file may state none, or too little.
 
     Raises ProcessingFailed (`no_audio_stream`, `no_video_stream`; `undecodable` when there is no picture at all or more
     than a little of the sound is lost).
     """
     ears = {number: sinks for number, sinks in hearing.items() if sinks}
     eyes = {number: sinks for number, sinks in seeing.items() if sinks}
+    # Where each stream ends is known only by all packets, those included that nobody asks for.
+    stays = {} if media.has_one_clock else find_stays(media, lambda: progress(0.0))
     container = media.for_all_pictures(eyes.keys()) if eyes else media.from_start()
-    declared = duration_seconds(container) or length
+    stated = 0.0 if stays else duration_seconds(container) or 0.0  # by the first clock and the last
+    declared = max(stated, length or 0.0) or None
+    origin = start_seconds(container)
     sounds: dict[int, _Sound] = {}
     pictures: dict[int, _Pictures] = {}
     for audio, listeners in _by_stream((audio_stream(container, number), ears[number]) for number in ears):
-        sounds[audio.index] = _Sound(container, audio, listeners, declared)
+        sounds[audio.index] = _Sound(audio, listeners, StreamClock(origin, stays.get(audio.index, ())), declared)
     for video, watchers in _by_stream((video_stream(container, number), eyes[number]) for number in eyes):
-        pictures[video.index] = _Pictures(container, video, watchers, hardware=media.is_on_hardware(video))
+        clock = PictureClock(origin, video.average_rate, stays.get(video.index, ()))
+        pictures[video.index] = _Pictures(video, watchers, clock, hardware=media.is_on_hardware(video))
     parts: list[_Sound | _Pictures] = [*sounds.values(), *pictures.values()]
 
     def tick() -> None:
@@ -89,14 +94,18 @@ class _Sound:
     """Keeps the timeline of the sound."""
 
     def __init__(
-        self, container: InputContainer, stream: AudioStream, sinks: Sequence[AudioSink], length: float | None
+        self,
+        stream: AudioStream,
+        sinks: Sequence[AudioSink],
+        clock: StreamClock,
+        length: float | None,
     ) -> None:
         self.track = Track(stream)
         self._sinks = sinks
         self._names = Named()
         self._is_verbatim = is_verbatim(stream)
         self._nonsense = 0
-        self._origin = start_seconds(container)
+        self._clock = clock
         self._limit = length + _GAP if length is not None else math.inf
         self.clock = 0.0
         self._holes: list[float] = []
@@ -106,7 +115,7 @@ class _Sound:
     def add(self, frame: AudioFrame) -> None:
         lasts = frame.samples / frame.sample_rate
         if frame.time is not None:
-            now = frame.time - self._origin
+            now = self._now(frame.time)
             self._fill(now)
             if self._overlaps(now, lasts):
                 self._left_out += lasts
@@ -118,6 +127,14 @@ class _Sound:
         for sink in self._sinks:
             sink.add(frame)
         self.clock += lasts
+
+    def _now(self, time: float) -> float:
+        """When this is heard; where its clock began anew, sound goes on where it was."""
+        now = self._clock.moment(time)
+        if self.clock - now > MOST_LAG:
+            self._clock.go_on(time, self.clock)
+            return self.clock
+        return now
 
     def _fill(self, now: float) -> None:
         # A hole that ends after the file does is a broken clock, not a pause.
@@ -131,7 +148,7 @@ class _Sound:
     def _overlaps(self, now: float, lasts: float) -> bool:
         """Whether the most of this was heard already."""
         lag = self.clock - now
-        self._is_behind = lag <= MOST_LAG and (lag > _GAP or (self._is_behind and lag > lasts / 2))
+        self._is_behind = lag > _GAP or (self._is_behind and lag > lasts / 2)
         return self._is_behind and lag > lasts / 2
 
     def finish(self) -> tuple[str, ...]:
@@ -150,12 +167,10 @@ class _Sound:
 class _Pictures:
     """Gives each picture its time."""
 
-    def __init__(
-        self, container: InputContainer, stream: VideoStream, sinks: Sequence[Watcher], *, hardware: bool
-    ) -> None:
+    def __init__(self, stream: VideoStream, sinks: Sequence[Watcher], clock: PictureClock, *, hardware: bool) -> None:
         self.track = Track(stream, hardware=hardware)
         self._feeds = feeds(sinks)
-        self._clock = PictureClock(start_seconds(container), stream.average_rate)
+        self._clock = clock
 
     @property
     def clock(self) -> float:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import struct
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -17,9 +18,10 @@ from PIL import Image
 from shared.media.sound_file import SoundFile, read_sound
 from shared.operations import Shots, Thumbnails, Waveform
 from tests.films import Film, make_film
+from tests.media import FORMATS
 from tests.scenes import make_scenes
 from tests.unit.media.conftest import Run
-from tests.unit.media.test_matrix import POINTS, heard
+from tests.unit.media.test_matrix import B_FRAMES, POINTS, heard
 
 RATE = 16_000
 #: Samples of a packet, and every so many packets one is loud.
@@ -37,6 +39,20 @@ def _clicks(path: Path, times: Iterable[float]) -> Path:
             frame.sample_rate, frame.time_base, frame.pts = RATE, Fraction(1, RATE), round(time * RATE)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+    return path
+
+
+def _without(kind: str, whole: Path, path: Path, begins: float, ends: float) -> Path:
+    """The same film without the packets of one kind from one time to the other."""
+    with av.open(whole) as source, av.open(path, "w", format=FORMATS.get(path.suffix)) as film:
+        streams = {stream.index: film.add_stream_from_template(stream) for stream in source.streams}
+        origin = (source.start_time or 0) / av.time_base
+        for packet in source.demux():
+            is_cut = packet.stream.type == kind
+            if packet.dts is None or (is_cut and begins <= float(packet.pts * packet.time_base) - origin < ends):
+                continue
+            packet.stream = streams[packet.stream.index]
+            film.mux(packet)
     return path
 
 
@@ -63,11 +79,123 @@ def test_a_clock_that_drifts_is_followed(speed: float, run: Run, tmp_path: Path,
     assert any(said in warning for warning in result.warnings)
 
 
+def _mkv_states(data: bytes, seconds: float) -> bytes:
+    """Its Duration, a float of milliseconds, says so."""
+    at = data.index(b"\x44\x89\x88") + 3
+    return data[:at] + struct.pack(">d", seconds * 1000) + data[at + 8 :]
+
+
+def _flv_states(data: bytes, seconds: float) -> bytes:
+    at = data.index(b"\x00\x08duration\x00") + 11
+    return data[:at] + struct.pack(">d", seconds) + data[at + 8 :]
+
+
+@pytest.mark.parametrize(
+    ("film", "states"),
+    [
+        (Film(".mkv", seconds=30), _mkv_states),
+        (Film(".flv", seconds=30, audio="libmp3lame", rate=44_100), _flv_states),
+    ],
+    ids=["mkv", "flv"],
+)
+def test_a_hole_behind_the_end_that_the_header_states_is_filled(
+    film: Film, states: Callable[[bytes, float], bytes], run: Run, tmp_path: Path, out: Path
+) -> None:
+    whole = make_film(tmp_path / f"whole{film.suffix}", film)
+    source = _without("audio", whole, tmp_path / f"film{film.suffix}", 8, 14)
+    source.write_bytes(states(source.read_bytes(), 5.0))
+    result = run(source, Waveform(pixels_per_second=POINTS))
+    assert heard(out) == pytest.approx(film.beep, abs=0.08)
+    assert result.media_seconds == pytest.approx(film.seconds, abs=0.1)
+    assert [warning[:29] for warning in result.warnings] == ["sound is missing for 6.0 s in"]
+
+
 def test_a_clock_that_begins_anew_loses_no_sound(run: Run, tmp_path: Path, out: Path) -> None:
     source = make_film(tmp_path / "film.ts", Film(".ts", None, seconds=4, after=lambda data: data * 2))
     result = run(source, Waveform(pixels_per_second=POINTS))
     assert result.warnings == ()
     assert len(_heard(out)) == 2
+
+
+def _joined(path: Path, *films: Path) -> Path:
+    path.write_bytes(b"".join(film.read_bytes() for film in films))
+    return path
+
+
+def test_a_hole_in_what_was_joined_on_is_filled(run: Run, tmp_path: Path, out: Path) -> None:
+    film = Film(".ts", seconds=30, options=B_FRAMES)
+    holed = _without("audio", make_film(tmp_path / "whole.ts", film), tmp_path / "holed.ts", 8, 14)
+    first = make_film(tmp_path / "first.ts", Film(".ts", seconds=6, options=B_FRAMES))
+    result = run(_joined(tmp_path / "film.ts", first, holed), Waveform(pixels_per_second=POINTS))
+    assert _heard(out) == pytest.approx([3.02, 6 + 15.06], abs=0.06)
+    assert [warning[:29] for warning in result.warnings] == ["sound is missing for 6.0 s in"]
+    assert result.media_seconds == pytest.approx(36.1, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("pictures", "sound"), [(6.0, 4.0), (4.0, 6.0)], ids=["sound ends first", "pictures end first"]
+)
+def test_what_was_joined_on_begins_behind_the_later_end(
+    pictures: float, sound: float, run: Run, tmp_path: Path, out: Path
+) -> None:
+    first = _ends_at(tmp_path / "first.ts", pictures, sound)
+    beep = make_film(tmp_path / "beep.ts", Film(".ts", None, seconds=4))  # at 2 s
+    second = _with_sound_of(make_scenes(tmp_path / "scenes.ts", [50], frames=100), beep, tmp_path / "second.ts")
+    film = _joined(tmp_path / "film.ts", first, second)
+    result = run(film, Shots(), Waveform(pixels_per_second=POINTS))
+    cuts = json.loads((out / "shots.json").read_text())["cuts"]
+    together = (cuts[-1], _heard(out)[-1])
+    assert together == pytest.approx((8.04, 8.04), abs=0.06)
+    run(film, Waveform(pixels_per_second=POINTS))  # whether or not somebody looks at the pictures
+    assert _heard(out)[-1] == pytest.approx(together[1], abs=0.011)
+    run(film, Shots())
+    assert json.loads((out / "shots.json").read_text())["cuts"] == cuts
+    assert result.media_seconds == pytest.approx(10.1, abs=0.1)
+
+
+def _ends_at(path: Path, pictures: float, sound: float) -> Path:
+    """A film whose sound and pictures end at these times."""
+    longest = max(pictures, sound)
+    whole = make_film(path.with_stem("longest"), Film(".ts", seconds=longest, options=B_FRAMES))
+    if sound < longest:
+        return _without("audio", whole, path, sound, longest + 1)
+    return make_film(path, Film(".ts", seconds=sound, times=[index / 25 for index in range(round(pictures * 25))]))
+
+
+def _with_sound_of(pictures: Path, sound: Path, path: Path) -> Path:
+    with av.open(pictures) as seen, av.open(sound) as listened, av.open(path, "w", format="mpegts") as film:
+        streams = {each: film.add_stream_from_template(each) for each in (seen.streams[0], listened.streams[0])}
+        packets = [packet for each in (seen, listened) for packet in each.demux() if packet.dts is not None]
+        for packet in sorted(packets, key=lambda packet: packet.dts * packet.time_base):
+            packet.stream = streams[packet.stream]
+            film.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 3600), (3600, 0)], ids=["ahead", "behind"])
+def test_hours_between_the_clocks_of_joined_recordings_are_no_silence(
+    first: int, second: int, run: Run, tmp_path: Path, out: Path
+) -> None:
+    films = [
+        make_film(
+            tmp_path / f"{start}.ts", Film(".ts", seconds=6, options=B_FRAMES, video_start=start, audio_start=start)
+        )
+        for start in (first, second)
+    ]
+    result = run(_joined(tmp_path / "film.ts", *films), Waveform(pixels_per_second=POINTS), Shots())
+    assert _heard(out) == pytest.approx([3.02, 9.06], abs=0.06)
+    assert (result.media_seconds, result.warnings) == (pytest.approx(12.07, abs=0.05), ())
+    shots = json.loads((out / "shots.json").read_text())["shots"]
+    assert shots[-1]["end"] == pytest.approx(12.07, abs=0.06)
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+def test_a_minute_without_one_stream_is_no_joint(kind: str, run: Run, tmp_path: Path, out: Path) -> None:
+    whole = make_film(tmp_path / "whole.ts", Film(".ts", seconds=140, fps=5))
+    source = _without(kind, whole, tmp_path / "film.ts", 5, 66)
+    result = run(source, Waveform(pixels_per_second=POINTS))
+    assert heard(out) == pytest.approx((70.0, 105.0), abs=0.1)
+    assert result.media_seconds == pytest.approx(140, abs=0.1)
 
 
 def test_pictures_whose_clock_begins_anew_go_on(run: Run, tmp_path: Path, out: Path) -> None:
