@@ -8,7 +8,7 @@ estimate (a plain MP3, MPEG-TS, a streamed WAV), are whole by definition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -21,10 +21,10 @@ from av.video.stream import VideoStream
 
 from shared.errors import ProcessingFailed
 from shared.media import boxes, lengths
-from shared.media.clock import Stay, Survey
 from shared.media.container import duration_seconds, is_cover_art, last_words, seconds, start_seconds
 from shared.media.demuxing import packets
 from shared.media.media_file import MediaFile
+from shared.media.survey import Survey
 from shared.source import RemoteObject, Source, WholeNeeded, open_source
 
 #: Demuxers whose files state their length exactly; those of MP4 state it for each stream.
@@ -113,21 +113,12 @@ def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length
     without = {stream.index for stream in _timed(container) if not stream.frames and not len(stream.index_entries)}
     timed = {stream.index for stream in _timed(container)}
     reach = _read(container, _counted(container, declared), progress)
-    media.has_one_clock = reach.survey.has_one_clock
+    media.stays = {} if reach.survey.has_one_clock else reach.survey.stays()
     if not any(stream in reach.ends for stream in timed):
         raise ProcessingFailed("the file has headers but no sound and no pictures", code="empty_media")
     empty = frozenset(without - reach.ends.keys())
     declared = {stream: end for stream, end in declared.items() if stream not in empty}
     return Length(reach.end, _judge(media, declared, reach) if declared else _said(reach), empty)
-
-
-def find_stays(media: MediaFile, tick: Callable[[], None]) -> Mapping[int, Sequence[Stay]]:
-    """Of each stream, by its index: where it is in turn in the recordings that the file was joined from.
-
-    Reads all of it; `tick` is called for every packet, and what it raises ends the reading.
-    """
-    container = media.from_start()
-    return _read(container, _timed(container), lambda fraction: tick()).survey.stays()
 
 
 def _said(reach: _Reach) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ class FrameReader:
 
     def _decode(self) -> Generator[tuple[float, VideoFrame], None, None]:
         """Frames with their times, from here to the end; what the decoder refuses is passed over."""
-        clock = PictureClock(self._origin, self._stream.average_rate)
+        clock = PictureClock(self._origin, self._stream.average_rate, self._media.stays.get(self._stream.index, ()))
         for _, frame in decode(self._container, [self._track], self._tick):
             assert isinstance(frame, VideoFrame)  # noqa: S101
             yield clock.moment(frame.time), frame

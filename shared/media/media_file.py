@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -15,6 +15,7 @@ from av.video.stream import VideoStream
 from shared.errors import JobError
 from shared.media.container import MOST_PIXELS, is_cover_art, open_media, video_stream
 from shared.media.hardware import nvdec
+from shared.media.survey import Stay
 from shared.processor import Decoder
 from shared.source import Source, size_of
 
@@ -46,8 +47,9 @@ class MediaFile:
         #: Whether what goes through all pictures tries the GPU's decoder; until that fails.
         self.hardware = hardware
         self._without_hardware = without_hardware
-        #: Whether one clock goes on from its start to its end, so that a time names one place in it.
-        self.has_one_clock = True
+        #: Of each stream, by its index, where it is in turn in the recordings that the file was joined from; nothing
+        #: where it is one.
+        self.stays: Mapping[int, Sequence[Stay]] = {}
         self.size = size_of(source)
         self._threads = threads or len(os.sched_getaffinity(0)) + 1
         self._open = ExitStack()
@@ -66,6 +68,11 @@ class MediaFile:
     def headers(self) -> InputContainer:
         """The open file, for what it says of itself; who reads packets takes `from_start` or `anywhere`."""
         return self._container
+
+    @property
+    def has_one_clock(self) -> bool:
+        """Whether one clock goes on from its start to its end, so that a time names one place in it."""
+        return not self.stays
 
     @property
     def is_untouched(self) -> bool:

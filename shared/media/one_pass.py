@@ -11,8 +11,7 @@ from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from shared.media.clock import MOST_LAG, PictureClock, StreamClock
-from shared.media.completeness import find_stays
+from shared.media.clock import PictureClock, StreamClock
 from shared.media.container import audio_stream, duration_seconds, start_seconds, video_stream
 from shared.media.decoding import Track, decode
 from shared.media.feeds import feeds
@@ -20,6 +19,7 @@ from shared.media.finite import is_verbatim, silence_nonsense
 from shared.media.media_file import MediaFile
 from shared.media.resampling import Named
 from shared.media.sinks import AudioSink, Watcher
+from shared.media.survey import MOST_LAG
 
 #: A hole in the timestamps longer than this (seconds) is filled with silence, so that words keep their times.
 _GAP: Final = 0.1
@@ -52,18 +52,17 @@ def decode_once(
     """
     ears = {number: sinks for number, sinks in hearing.items() if sinks}
     eyes = {number: sinks for number, sinks in seeing.items() if sinks}
-    # Where each stream ends is known only by all packets, those included that nobody asks for.
-    stays = {} if media.has_one_clock else find_stays(media, lambda: progress(0.0))
     container = media.for_all_pictures(eyes.keys()) if eyes else media.from_start()
-    stated = 0.0 if stays else duration_seconds(container) or 0.0  # by the first clock and the last
+    # Where clocks follow each other, that is by the first and the last.
+    stated = duration_seconds(container) or 0.0 if media.has_one_clock else 0.0
     declared = max(stated, length or 0.0) or None
     origin = start_seconds(container)
     sounds: dict[int, _Sound] = {}
     pictures: dict[int, _Pictures] = {}
     for audio, listeners in _by_stream((audio_stream(container, number), ears[number]) for number in ears):
-        sounds[audio.index] = _Sound(audio, listeners, StreamClock(origin, stays.get(audio.index, ())), declared)
+        sounds[audio.index] = _Sound(audio, listeners, StreamClock(origin, media.stays.get(audio.index, ())), declared)
     for video, watchers in _by_stream((video_stream(container, number), eyes[number]) for number in eyes):
-        clock = PictureClock(origin, video.average_rate, stays.get(video.index, ()))
+        clock = PictureClock(origin, video.average_rate, media.stays.get(video.index, ()))
         pictures[video.index] = _Pictures(video, watchers, clock, hardware=media.is_on_hardware(video))
     parts: list[_Sound | _Pictures] = [*sounds.values(), *pictures.values()]
 

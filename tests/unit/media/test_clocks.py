@@ -18,7 +18,7 @@ from PIL import Image
 from shared.media.sound_file import SoundFile, read_sound
 from shared.operations import Shots, Thumbnails, Waveform
 from tests.films import Film, make_film
-from tests.media import FORMATS
+from tests.media import FORMATS, bar
 from tests.scenes import make_scenes
 from tests.unit.media.conftest import Run
 from tests.unit.media.test_matrix import B_FRAMES, POINTS, heard
@@ -170,6 +170,25 @@ def _with_sound_of(pictures: Path, sound: Path, path: Path) -> Path:
             packet.stream = streams[packet.stream]
             film.mux(packet)
     return path
+
+
+@pytest.mark.parametrize(("first", "second"), [(0, 3600), (3600, 0)], ids=["ahead", "behind"])
+def test_sought_pictures_of_joined_recordings_are_those_of_the_pass(
+    first: int, second: int, run: Run, tmp_path: Path, out: Path
+) -> None:
+    starts = {"video_start": first, "audio_start": first}
+    short = [index / 25 for index in range(100)]
+    before = make_film(tmp_path / "before.ts", Film(".ts", seconds=6, times=short, **starts))
+    starts = {"video_start": second, "audio_start": second}
+    after = make_film(tmp_path / "after.ts", Film(".ts", seconds=6, options=B_FRAMES, **starts))
+    film = _joined(tmp_path / "film.ts", before, after)
+    thumbnails = Thumbnails(seconds=(1.0, 5.0, 7.0, 11.0))
+    seen = []
+    for operations in ((thumbnails,), (thumbnails, Shots())):
+        run(film, *operations)
+        seen.append([bar(np.asarray(Image.open(out / f"thumbnails/{number:04}.jpg"))) for number in (1, 2, 3, 4)])
+    assert seen[0] == pytest.approx(seen[1], abs=0.01)
+    assert seen[0] == pytest.approx([1 / 6, 3.96 / 6, 1 / 6, 5 / 6], abs=0.03)
 
 
 @pytest.mark.parametrize(("first", "second"), [(0, 3600), (3600, 0)], ids=["ahead", "behind"])

@@ -7,7 +7,8 @@ from itertools import chain
 
 import pytest
 
-from shared.media.clock import StreamClock, Survey
+from shared.media.clock import StreamClock
+from shared.media.survey import Survey
 
 PICTURES, SOUND = 0, 1
 STEP = 0.04
