@@ -34,4 +34,6 @@ class Scheduler:
                 try:
                     client.post(self._url)
                 except httpx.HTTPError as error:
-                    _log.warning("no answer to the scheduler", extra={"event": "scheduler.failed", "error": type(error).__name__})
+                    _log.warning(
+                        "no answer to the scheduler", extra={"event": "scheduler.failed", "error": type(error).__name__}
+                    )
