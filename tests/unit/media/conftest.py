@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Protocol
 
@@ -36,7 +37,13 @@ def speech(assets: Assets) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _server() -> None:
-    """All libraries loaded, for many children will come."""
+    """For many children will come."""
+    load_all()
+
+
+def load_all() -> None:
+    """A fork server with all libraries; other tests of this process may have started, or ended, another."""
+    forkserver._forkserver._stop()  # multiprocessing has it "for unit tests"
     start_server(with_torch=True)
 
 

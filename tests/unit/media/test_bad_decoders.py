@@ -28,6 +28,7 @@ from shared.source import RemoteObject
 from tests.media import make_video
 from tests.unit.media import bad_sinks
 from tests.unit.media.bad_sinks import BadProcessor
+from tests.unit.media.conftest import load_all
 from tests.waiting import eventually
 
 #: Before a cancelled job must be over.
@@ -251,6 +252,7 @@ def test_without_its_fork_server_the_next_job_starts_another(film: Path, out: Pa
     os.kill(before, signal.SIGKILL)
     assert shots(processor, film, out).summary["shots"]["frames"] == 50
     assert _server_pid() != before
+    load_all()  # the tests to come are quicker with it
 
 
 _KILLED = """

@@ -10,9 +10,15 @@ from local.assets import Assets
 from shared.media.process import MediaProcessor
 from shared.operations import BY_NAME, Operation, Shots, Thumbnails
 from tests.unit.media import what_is_loaded
+from tests.unit.media.conftest import load_all
 
 #: The speech model is the parent's.
 SMALL = [BY_NAME[name]() for name in sorted(BY_NAME) if name not in ("transcribe", "translate")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def server() -> None:
+    load_all()
 
 
 @pytest.mark.parametrize(
