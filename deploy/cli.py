@@ -225,9 +225,7 @@ def _print(runner: Runner, target: Target, plan: Plan) -> None:
         runner.say(f"# {number}/{len(plan)} {phase.title}")
         for command in phase.commands:
             for file in command.files:
-                path = ROOT / file.path
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(file.text)
+                file.write(ROOT)
             runner.say(typed(command))
 
 

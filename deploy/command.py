@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Final, Literal
 
 Tool = Literal["gcloud", "kubectl"]
@@ -30,6 +31,14 @@ class File:
 
     path: Path
     text: str
+
+    def write(self, root: Path) -> None:
+        """Whole or not at all, since whoever deploys beside this may be reading it."""
+        path = root / self.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as part:
+            part.write(self.text)
+        Path(part.name).replace(path)
 
 
 @dataclass(frozen=True, slots=True)

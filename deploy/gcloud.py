@@ -90,9 +90,7 @@ class RealCloud:
 
     def run(self, command: Command) -> None:
         for file in command.files:
-            path = self.root / file.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(file.text)
+            file.write(self.root)
         arguments = [
             f"{each.prefix}{self._look_up(each)}" if isinstance(each, Lookup) else each for each in command.arguments
         ]

@@ -92,7 +92,9 @@ class Target:
         return f"{self.region}-docker.pkg.dev/{self.project}/{self.resources.images.repository}/{name}"
 
     def file(self, name: str, text: str) -> File:
-        return File(Path("build", "deploy", self.project, name), text)
+        """Named after what is in it, too: two deployments from one folder must not read each other's."""
+        path = Path("build", "deploy", self.project, name)
+        return File(path.with_suffix(f".{digest(text)}{path.suffix}"), text)
 
     def gcloud(
         self,

@@ -18,7 +18,8 @@ def plan_text() -> str:
     lines = []
     for phase in phases.up(target("prod", billing_account="0A0A0A-0B0B0B-0C0C0C", budget=300), Live()):
         lines += [f"# {phase.title}", *(typed(command) for command in phase.commands)]
-    return re.sub(r"config=[0-9a-f]{10}", "config=…", "\n".join(lines)) + "\n"
+    text = re.sub(r"config=[0-9a-f]{10}", "config=…", "\n".join(lines)) + "\n"
+    return re.sub(r"(build/deploy/\S+)\.[0-9a-f]{10}\.json", r"\1.json", text)
 
 
 if __name__ == "__main__":

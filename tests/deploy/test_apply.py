@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from deploy.apply import Runner, lanes
 from deploy.command import Command, Phase
 from deploy.faults import CannotDeploy, NotSettledYet
+from tests.deploy.projects import target
 
 
 class Cloud:
@@ -105,3 +107,12 @@ def test_what_never_settles_ends_after_four_minutes() -> None:
         works.apply((Phase("One", (command("a"),)),))
     assert sum(pauses) == 240
     assert "✗ the account is not known" in out.getvalue()
+
+
+def test_deployments_side_by_side_from_one_folder_give_each_command_its_own_file(tmp_path: Path) -> None:
+    settings = [target().file("job.env.json", text) for text in ("one", "another", "one")]
+    for file in settings:
+        file.write(tmp_path)
+    assert [(tmp_path / file.path).read_text() for file in settings] == ["one", "another", "one"]
+    assert settings[0].path == settings[2].path
+    assert len([each for each in tmp_path.rglob("*") if each.is_file()]) == 2
