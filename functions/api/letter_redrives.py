@@ -9,7 +9,7 @@ Safe to repeat: what was redriven matches no more. Discarded letters are left al
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
@@ -66,12 +66,7 @@ def redrive_all(request: flask.Request, everything: Services, key: ApiKey) -> fl
     with ThreadPoolExecutor(_AT_ONCE, "redrive") as redriving:
         for chunk in scan.chunks(everything):
             looked_at += len(chunk)
-            # A letter that came again on another day is a second one; a page that ends goes on from the first.
-            firsts: dict[str, tuple[str, _Candidate]] = {}
-            for name, each in chunk:
-                if each and may_read(key, each.job) and _fits(asked, each):
-                    firsts.setdefault(each.job_id, (name, each))
-            wanted = list(firsts.values())
+            wanted = _wanted(chunk, asked, key)
             room = asked.limit - len(redriven) - len(left)
             for done in redriving.map(lambda each: _redriven(each[1], asked, everything), wanted[:room]):
                 if isinstance(done, Redriven):
@@ -118,6 +113,18 @@ def _look(name: str, asked: RedriveBody, everything: Services) -> _Candidate | N
         return None
     job = seen.job
     return _Candidate(job.job_id, job, None, job.failure.code if job.failure else None, job.finished_at)
+
+
+def _wanted(
+    chunk: Sequence[tuple[str, _Candidate | None]], asked: RedriveBody, key: ApiKey
+) -> list[tuple[str, _Candidate]]:
+    """Each job that matches, once, with the first name that it was found under: a page that ends goes on from there."""
+    # A letter that came again on another day is a second one.
+    firsts: dict[str, tuple[str, _Candidate]] = {}
+    for name, each in chunk:
+        if each and may_read(key, each.job) and _fits(asked, each):
+            firsts.setdefault(each.job_id, (name, each))
+    return list(firsts.values())
 
 
 def _fits(asked: RedriveBody, candidate: _Candidate) -> bool:
