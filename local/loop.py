@@ -37,20 +37,11 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def close_after(self, last: Coroutine[Any, Any, None]) -> None:
-        """Cancel whatever still runs, run one last coroutine, and end the thread; nothing when that was done before."""
+        """Run one last coroutine, which ends what still runs, and end the thread; nothing when that was done before."""
         if self._loop.is_closed():
             last.close()
             return
-        self.run(_cancel_others())
         self.run(last)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-
-
-async def _cancel_others() -> None:
-    # Again and again: a task may have begun another before it heard.
-    while others := asyncio.all_tasks() - {asyncio.current_task()}:
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)

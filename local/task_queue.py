@@ -122,7 +122,15 @@ class TaskQueue:
         self._changed.set()
 
     async def run(self) -> None:
-        """Dispatch for ever."""
+        """Dispatch until cancelled; the tries under way end with it."""
+        try:
+            await self._dispatch()
+        finally:
+            for attempt in self._attempts:
+                attempt.cancel()
+            await asyncio.gather(*self._attempts, return_exceptions=True)
+
+    async def _dispatch(self) -> None:
         while True:
             wait_s = self._wait_s()
             if wait_s <= 0:

@@ -85,7 +85,7 @@ class CloudTasks:
     def close(self) -> None:
         """Stop answering and drop the requests under way."""
         self._server.close()
-        self._loop.close_after(self._http.aclose())
+        self._loop.close_after(self._end())
 
     def __enter__(self) -> Self:
         return self
@@ -94,6 +94,13 @@ class CloudTasks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    async def _end(self) -> None:
+        # Ours alone are cancelled: what the HTTP client began for them is for them to end.
+        for queue in self._running:
+            queue.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+        await self._http.aclose()
 
     def _method(self, request: Any, answer: Callable[[Any], Any]) -> Method:
         return Method(request, lambda asked: self._loop.call(lambda: answer(asked)))

@@ -99,7 +99,7 @@ def test_task_that_ignores_sigterm_is_killed_after_the_grace_time(start: Start) 
     started = time.monotonic()
     assert cloud.ended(operation).failed_count == 1
     assert (cloud.seen / "deaf").exists()
-    assert 0.3 < time.monotonic() - started < 5
+    assert 0.3 < time.monotonic() - started < 20
 
 
 def test_each_retry_has_the_whole_timeout(start: Start) -> None:
