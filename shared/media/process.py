@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shared.errors import ResourceExhausted
-from shared.media.child import start_server
+from shared.media.fork import fork_ahead, start_server
 from shared.media.job import MediaJob
 from shared.media.limits import DecodeLimits
 from shared.media.task import Begin, Task, goes_through_pictures, run
@@ -47,7 +47,8 @@ class MediaProcessor:
     ) -> None:
         """`model` is a folder with a Whisper model in CTranslate2's format, `weights` one with the small models'.
 
-        All are loaded when first needed; with `many_jobs` to come, libraries ahead of that.
+        All are loaded when first needed; with `many_jobs` to come, libraries ahead of that, and the next job's child is
+        there before it.
         """
         self._model, self._weights = model, weights
         self._device, self._compute_type = device, compute_type
@@ -57,7 +58,9 @@ class MediaProcessor:
         self._threads = max(len(os.sched_getaffinity(0)) // jobs_at_once, 1) + 1
         self._lock = threading.Lock()
         self._listening: Listening | None = None
+        self._many_jobs = many_jobs
         start_server(with_torch=many_jobs)
+        fork_ahead()
 
     @property
     def listening(self) -> Listening:
@@ -111,3 +114,6 @@ class MediaProcessor:
                 return job.run(source, self.begin)
         except MemoryError as error:
             raise ResourceExhausted("out of memory") from error
+        finally:
+            if self._many_jobs:
+                fork_ahead()

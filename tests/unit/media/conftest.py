@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 
 from local.assets import Assets, ensure_assets
-from shared.media.child import start_server
+from shared.media.fork import start_server
 from shared.media.process import MediaProcessor
 from shared.operations import Operation
 from shared.processor import Result
