@@ -9,6 +9,7 @@ Holzmann, The Model Checker SPIN, 1997; Godefroid, Partial-Order Methods, 1996, 
 from __future__ import annotations
 
 import logging
+import random
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
@@ -52,6 +53,18 @@ class Explored:
             f"{extent} {self.states:,} states, {self.moves:,} moves, {self.worlds:,} worlds, "
             f"{float(self.schedules):.2g} schedules of up to {self.longest} steps"
         )
+
+
+@dataclass(frozen=True)
+class Wandered:
+    """What was met by chance."""
+
+    schedules: int
+    steps: int
+    worlds: int
+
+    def __str__(self) -> str:
+        return f"{self.schedules:,} schedules by chance, {self.steps:,} steps, {self.worlds:,} worlds"
 
 
 class Failed(AssertionError):
@@ -108,6 +121,21 @@ class Explorer:
         found.is_whole = not level
         found.states, found.worlds = len(self._moves), self.lives.worlds
         return found
+
+    def wander(self, walks: int, *, seed: int) -> Wandered:
+        """So many schedules from beginning to end, each move drawn by chance. Raises Failed.
+
+        For casts with too many schedules to look at all of them: of these, most have many preemptions.
+        """
+        chance, steps, first = random.Random(seed), 0, self.first()
+        with _silence():
+            for _ in range(walks):
+                node, schedule = first, list[str]()
+                while moves := self._checked(node, schedule):
+                    move, node = chance.choice(moves)
+                    schedule.append(move)
+                steps += len(schedule)
+        return Wandered(walks, steps, self.lives.worlds)
 
     def play(self, schedule: Sequence[str]) -> Iterator[tuple[str, Job | None]]:
         """One schedule, move by move, and the record after each. Raises Failed where a promise is broken."""
@@ -181,6 +209,16 @@ class Explorer:
             raise Failed(stumbled.broken, [*self._schedule(number), stumbled.move]) from stumbled.broken
         except Broken as broken:
             raise Failed(broken, self._schedule(number)) from broken
+
+    def _checked(self, node: Node, schedule: Sequence[str]) -> list[tuple[str, Node]]:
+        """The moves of a state that `schedule` led to, after a look at what comes if the power is cut here."""
+        try:
+            self.lives.rest(node.world, node.lives)
+            return list(self.leave(node))
+        except _Stumbled as stumbled:
+            raise Failed(stumbled.broken, [*schedule, stumbled.move]) from stumbled.broken
+        except Broken as broken:
+            raise Failed(broken, schedule) from broken
 
     def _note(self, parent: int, move: str) -> int:
         self._parents.append(parent)

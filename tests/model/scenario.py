@@ -64,6 +64,9 @@ EVERYBODY: Final = (
     redriver(),
 )
 
+#: The same without such a limit: schedules drawn by chance.
+UNBOUNDED: Final = Scenario(EVERYBODY, Mischief(lapses=1, redeliveries=1))
+
 #: Looked at in every `make test`.
 SMALL: Final[dict[str, Scenario]] = {
     "everybody": Scenario(EVERYBODY, Mischief(lapses=1, redeliveries=1, preemptions=0)),

@@ -7,7 +7,7 @@ import pytest
 from tests.model.explore import Explorer, Failed
 from tests.model.lives import Lives
 from tests.model.mutants import MUTANTS, Mutant
-from tests.model.scenario import SMALL, Scenario
+from tests.model.scenario import SMALL, UNBOUNDED, Scenario
 
 
 @pytest.mark.parametrize("scenario", SMALL.values(), ids=SMALL.keys())
@@ -28,6 +28,22 @@ def test_a_rule_left_out_is_found_and_its_schedule_can_be_played_again(mutant: M
         list(again.play(found.value.schedule))
     assert played.value.schedule == found.value.schedule
     assert list(Explorer.of(mutant.scenario).play(found.value.schedule[:2])), "without the fault it goes on"
+
+
+def test_schedules_of_everybody_by_chance_keep_every_promise() -> None:
+    wandered = Explorer.of(UNBOUNDED).wander(1000, seed=1)
+    print(wandered)
+    assert wandered.steps > 20 * wandered.schedules, "most schedules end before everybody had a turn"
+
+
+@pytest.mark.parametrize("name", ["records are written unconditionally", "one marker for all submissions"])
+def test_chance_finds_a_rule_left_out_and_its_schedule_can_be_played_again(name: str) -> None:
+    mutated = MUTANTS[name].build
+    with pytest.raises(Failed) as found:
+        Explorer(UNBOUNDED, Lives(UNBOUNDED, mutated)).wander(1000, seed=1)
+    with pytest.raises(Failed) as played:
+        list(Explorer(UNBOUNDED, Lives(UNBOUNDED, mutated)).play(found.value.schedule))
+    assert played.value.schedule == found.value.schedule
 
 
 def test_a_schedule_is_as_short_as_can_be() -> None:
