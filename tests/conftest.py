@@ -5,9 +5,11 @@ import os
 from collections.abc import Generator, Iterator
 
 import pytest
+from xdist.remote import Producer
 
 from shared import settings
 from tests.fakes.services import FakeServices, fake_services
+from tests.scheduling import FewSetUps
 
 #: Tests for those who name them (`-m n8n`), since what they need takes minutes and gigabytes to install.
 _BY_NAME = {"n8n": "runs in a real n8n, beside a local cloud", "languages": "needs a model of many languages"}
@@ -23,6 +25,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if any(item.get_closest_marker(name) for name in unnamed)]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FewSetUps:
+    return FewSetUps(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

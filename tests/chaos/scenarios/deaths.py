@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from tests.chaos.catalogue import scenario
 from tests.chaos.faults import Fault, Way
 from tests.chaos.hub import Hub
@@ -135,4 +137,14 @@ def _kill_everywhere(hub: Hub, operation: str) -> None:
             hub.put(Fault(at, way, having=having))
         for job_id in [hub.upload(operations=operation, has_hook=True) for _ in range(4)]:
             assert hub.ended(job_id).state == "succeeded"
-        eventually(lambda: not hub.plan.waiting(), lambda: str(hub.plan.struck), within_s=20)
+        # Of two that ended at once, one may have been dead already when it was to be killed: it takes another job.
+        for _ in range(4):
+            if not _are_all_struck(hub):
+                assert hub.ended(hub.upload(operations=operation, has_hook=True)).state == "succeeded"
+        assert _are_all_struck(hub), hub.plan.struck
+
+
+def _are_all_struck(hub: Hub) -> bool:
+    with suppress(AssertionError):
+        return eventually(lambda: not hub.plan.waiting(), within_s=10)
+    return False
