@@ -39,6 +39,7 @@ ROWS: Final[Mapping[str, Callable[[Setting], list[Figure]]]] = {
     "gpu": measure_gpu,
 }
 _LARGE_BYTES: Final = 10**9
+_LONG_SECONDS: Final = 3600
 
 
 def main(options: Sequence[str] = ()) -> bool:
@@ -57,6 +58,7 @@ def main(options: Sequence[str] = ()) -> bool:
             seconds=recipe.seconds,
             rounds=asked.rounds,
             large_bytes=_LARGE_BYTES // 100 if asked.small else _LARGE_BYTES,
+            long_seconds=_LONG_SECONDS // 60 if asked.small else _LONG_SECONDS,
             folder=Path(folder),
         )
         for name in names:

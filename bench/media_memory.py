@@ -24,8 +24,6 @@ from shared.media.audio import SAMPLE_RATE, decode_audio
 from shared.media.process import MediaProcessor
 from shared.operations import Fingerprint, Loudness, Shots, Storyboard, Thumbnails, Transcribe, Waveform
 
-#: Of the long file, for each second of the film: an hour beside the real one.
-_LONG_SECONDS: Final = 36
 #: What looks at all pictures or hears all sound, and needs no model.
 _LOOKED: Final = (Shots(), Fingerprint(), Storyboard(), Thumbnails(per="shot"), Waveform(), Loudness())
 
@@ -35,7 +33,7 @@ def measure_memory(setting: Setting) -> list[Figure]:
 
     Looking: the peak of the decoding child for the small film over and over, at 30 pictures a second.
     """
-    seconds = round(_LONG_SECONDS * setting.seconds)
+    seconds = setting.long_seconds
     loaded, most = _in_a_process("hear", seconds)
     [looking] = _in_a_process("look", seconds)
     return [

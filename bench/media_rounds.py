@@ -33,6 +33,8 @@ class Setting:
     rounds: int
     #: How large the large object is, in bytes.
     large_bytes: int
+    #: How long the long recording is, in seconds.
+    long_seconds: int
     #: To write to; gone afterwards.
     folder: Path
 
