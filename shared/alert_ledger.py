@@ -72,9 +72,17 @@ class AlertLedger:
         """From now on every claim on this alert answers SENT."""
         self._write(f"{_folder(alert_id)}/sent", json.dumps({"alert_id": alert_id}).encode(), if_generation=0)
 
-    def release(self, claim: Claim) -> None:
-        """Let the next delivery claim at once; without effect where the claim was taken over."""
-        self._write(f"{_folder(claim.alert_id)}/claim", _RELEASED, if_generation=claim.generation)
+    def release(self, claim: Claim) -> bool:
+        """Let the next delivery claim at once; without effect where the claim was taken over.
+
+        False when storage refuses it, a second or less after the claim: then another call is needed.
+        """
+        name = f"{_folder(claim.alert_id)}/claim"
+        try:
+            self._objects.write(self._bucket, name, _RELEASED, if_generation=claim.generation)
+        except RateLimited:
+            return False
+        return True
 
     def _write(self, name: str, data: bytes, *, if_generation: int) -> int | None:
         """The new generation; None when somebody else was first, a moment ago or long before."""

@@ -82,7 +82,10 @@ class Answer:
     @property
     def filename(self) -> str | None:
         """From Content-Disposition, as the server sent it."""
-        return self._response.headers.get_filename()
+        try:
+            return self._response.headers.get_filename()
+        except (ValueError, TypeError):  # numbers, encodings and mixtures that email.message takes for granted
+            return None
 
     def read(self, size: int) -> bytes:
         """The next `size` bytes of the body, fewer only at its end; Unavailable when it breaks off or drags on."""
@@ -185,10 +188,19 @@ class _TimedSocket:
         self._socket.sendall(data)
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self._reader)
+        return _Measured(self._reader)
 
     def close(self) -> None:
         pass
+
+
+class _Measured(io.BufferedReader):
+    """http.client takes a chunk's size as the server says it, a negative one too: -1 would read all there is."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is None or size < 0:
+            raise HTTPException("a chunk of negative size")
+        return super().read(size)
 
 
 class _TimedReader(io.RawIOBase):

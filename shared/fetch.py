@@ -18,7 +18,7 @@ from functools import cache
 from http import HTTPStatus
 from pathlib import Path, PurePosixPath
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import certifi
 
@@ -199,7 +199,7 @@ def _whole_length(answer: Answer) -> int | None:
 
 def _name(answer: Answer) -> str:
     """A name to go by, not a path to write to: one part, no control characters."""
-    name = answer.filename or unquote(urlsplit(answer.target.path).path)
+    name = answer.filename or unquote(answer.target.path.partition("?")[0])
     last = PurePosixPath(name.replace("\\", "/")).name
     return re.sub(r"[\x00-\x1f\x7f]", "", last)[-_MAX_NAME_LENGTH:]
 

@@ -78,7 +78,10 @@ class Target:
 
     def join(self, location: str) -> str:
         """The URL that a `Location` header (as http.client decodes it) means here."""
-        return urljoin(self.origin + self.path, location.encode("latin-1", "replace").decode("utf-8", "replace"))
+        try:
+            return urljoin(self.origin + self.path, location.encode("latin-1", "replace").decode("utf-8", "replace"))
+        except ValueError as fault:
+            raise SourceRefused(f"{self.origin} redirects to what is no URL.") from fault
 
 
 def check_url(url: str, policy: FetchPolicy, *, max_length: int = MAX_URL_LENGTH) -> Target:

@@ -233,8 +233,10 @@ class Job(Frozen):
         return self.attempts_counted >= max_attempts or leases >= max_attempts * _LEASES_PER_ATTEMPT
 
     def exhausted(self) -> Failure:
-        """Why a job whose attempts are used up is given up."""
-        last = self.failure or (HANDED_BACK if self.hand_backs and self.state is State.QUEUED else WORKER_LOST)
+        """Why a job whose attempts are used up is given up: one that runs, since its lease has expired."""
+        own = [past for past in self.attempts if past.submission == self.submission]
+        why = (own[-1].failure if own else self.failure) or (HANDED_BACK if self.hand_backs else WORKER_LOST)
+        last = WORKER_LOST if self.state is State.RUNNING else why
         tries = f"{self.attempts_counted} attempts" + (f" and {self.hand_backs} hand-backs" if self.hand_backs else "")
         return Failure(code=last.code, message=f"gave up after {tries}; the last: {last.message}")
 
@@ -242,9 +244,9 @@ class Job(Frozen):
         return self._ended(State.DEAD_LETTERED, last_beat or now, failure=failure, finished_at=now)
 
     def cancelled(self, now: datetime, *, last_beat: datetime | None = None) -> Self:
-        return self._ended(State.CANCELLED, last_beat or now, finished_at=now)
+        return self._ended(State.CANCELLED, last_beat or now, failure=None, finished_at=now)
 
-    def redriven(self, now: datetime) -> Self:
+    def redriven(self, now: datetime, **reroute: Any) -> Self:
         """A fresh start under the next submission number; how this one ended is kept."""
         past = PastSubmission(
             number=self.submission,
@@ -271,6 +273,7 @@ class Job(Frozen):
             progress=None,
             webhook_tries=(),
             submissions=(*self.submissions, past),
+            **reroute,
         )
 
     def resent(self) -> Self:

@@ -38,7 +38,8 @@ class LetterBox:
 
     def ids(self, *, start: str | None = None, limit: int | None = None) -> Iterator[str]:
         """Ids in order, the oldest day first, from `start` (inclusive; a date or an id) on."""
-        first = f"{_PREFIX}{start}" if start else None
+        # With its ending: a name that another one begins with comes after that one.
+        first = f"{_PREFIX}{start}{_SUFFIX if '/' in start else ''}" if start else None
         for name in self._objects.list(self._bucket, prefix=_PREFIX, start=first, limit=limit):
             yield name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
 

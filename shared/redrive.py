@@ -6,6 +6,7 @@ import secrets
 
 from shared.errors import Conflict, NotFound
 from shared.job import TRANSITIONS, Job, State
+from shared.routing import RoutingRules, standing
 from shared.services import Services
 from shared.store import Marker, Snapshot
 from shared.submit import send
@@ -54,4 +55,6 @@ def _fresh(job: Job, services: Services) -> Job:
         raise Conflict(f"the job is {job.state} and cannot be redriven")
     if job.destination is None:
         raise Conflict("the upload was refused; upload it again once it is put right")
-    return job.redriven(services.now())
+    route = standing(job.destination, job.file.file_type, RoutingRules.of(services.settings))
+    changes = {"destination": route.destination, "reason": route.reason} if route else {}
+    return job.redriven(services.now(), **changes)

@@ -12,7 +12,7 @@ from typing import Final, Protocol, TypeVar
 from pydantic import SecretStr
 
 from shared import slack
-from shared.alert_ledger import AlertLedger, Taken
+from shared.alert_ledger import AlertLedger, Claim, Taken
 from shared.alerts import Alert
 from shared.errors import JobError, PermanentError, RetryableError, Unavailable
 
@@ -20,6 +20,9 @@ from shared.errors import JobError, PermanentError, RetryableError, Unavailable
 TIMEOUT_SECONDS: Final = 5.0
 #: Between the three tries at n8n. Slack gets one: whoever sent the alert tries again.
 N8N_PAUSES_SECONDS: Final = (0.5, 1.0)
+
+#: Between two writes to one object that storage takes: https://cloud.google.com/storage/quotas#objects
+_WRITE_PAUSE_SECONDS: Final = 1.0
 
 _HEADERS: Final = {"Content-Type": "application/json"}
 _Answer = TypeVar("_Answer")
@@ -105,6 +108,9 @@ class _Call:
 
     def settle(self, alert: Alert) -> bool:
         """True when the alert is out, now or earlier."""
+        if all(target.name in self.down for target in self.route):
+            _note(logging.ERROR, "alert.undelivered", alert)
+            return False
         claim = self._ask_ledger(alert, lambda: self.ledger.claim(alert.id))
         if claim is Taken.SENT:
             _note(logging.INFO, "alert.duplicate", alert)
@@ -116,8 +122,14 @@ class _Call:
         if sent:
             self._ask_ledger(alert, lambda: self.ledger.mark_sent(alert.id))
         elif claim is not None:
-            self._ask_ledger(alert, lambda: self.ledger.release(claim))
+            self._release(alert, claim)
         return sent
+
+    def _release(self, alert: Alert, claim: Claim) -> None:
+        """Whoever tries again is not to wait until the claim goes stale."""
+        if self._ask_ledger(alert, lambda: self.ledger.release(claim)) is False:
+            self.wait(_WRITE_PAUSE_SECONDS)
+            self._ask_ledger(alert, lambda: self.ledger.release(claim))
 
     def _ask_ledger(self, alert: Alert, question: Callable[[], _Answer]) -> _Answer | None:
         """The ledger's answer; None without one: storage being down may be the news, so rather twice than never."""

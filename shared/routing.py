@@ -12,6 +12,7 @@ from shared.classify import FileFacts
 from shared.errors import Fault, InvalidRequest, UnsupportedMedia
 from shared.lanes import Priority, filter_term
 from shared.operations import Operation, wants_gpu
+from shared.settings import Settings
 
 #: What the header X-Destination may ask for.
 Wish = Literal["cloud-run", "gke"]
@@ -38,6 +39,15 @@ class RoutingRules:
     max_gpu_executions: int
     #: From so many waiting messages on, the GPU Job counts as busy.
     gpu_backlog_limit: int = 100
+
+    @classmethod
+    def of(cls, settings: Settings) -> RoutingRules:
+        return cls(
+            gpu_file_types=frozenset(settings.gpu_file_types),
+            gke_enabled=settings.enable_gke_route,
+            max_gpu_executions=settings.max_gpu_executions,
+            gpu_backlog_limit=settings.gpu_backlog_limit,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,17 @@ def route(
     if busy and rules.gke_enabled:
         return Route(Destination.GKE, f"gpu: {work} on {facts.file_type}; {busy}, so GKE takes it")
     return Route(Destination.GPU, f"gpu: {work} on {facts.file_type}")
+
+
+def standing(destination: Destination, file_type: str, rules: RoutingRules) -> Route | None:
+    """Where a job goes whose destination a later deployment has taken away; None where it may stay as it is."""
+    if destination is Destination.CPU:
+        return None
+    if file_type not in rules.gpu_file_types:
+        return Route(Destination.CPU, f"cpu: {file_type} is not among the GPU's file types any more")
+    if destination is Destination.GKE and not rules.gke_enabled:
+        return Route(Destination.GPU, f"gpu: {file_type}; GKE is not enabled any more")
+    return None
 
 
 def filter_text(gpu_file_types: Iterable[str], priority: Priority | None = None) -> str:

@@ -73,12 +73,7 @@ def submit(request: JobRequest, services: Services) -> Submitted:
         # Where GKE is no choice, nothing is asked that only that choice depends on.
         slots_taken=services.slots.taken() if settings.enable_gke_route else None,
         backlog=services.backlog.waiting() if settings.enable_gke_route else None,
-        rules=routing.RoutingRules(
-            gpu_file_types=frozenset(settings.gpu_file_types),
-            gke_enabled=settings.enable_gke_route,
-            max_gpu_executions=settings.max_gpu_executions,
-            gpu_backlog_limit=settings.gpu_backlog_limit,
-        ),
+        rules=routing.RoutingRules.of(settings),
     )
     return _enter(request, partial(_job, request, operations, route.destination, route.reason), services)
 

@@ -36,9 +36,6 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
     metadata = {**_metadata(body), **ticket.held_by(key)}
     if trace := traceparent(request.headers.get("traceparent")):
         metadata["traceparent"] = trace
-    if key.allowance is not None:
-        # Until its file comes, the ticket counts like the job that it will be.
-        everything.store.mark_open(Marker.of_ticket(ticket.job_id, key.name))
     url = everything.objects.upload_session(
         settings.uploads_bucket,
         name,
@@ -46,6 +43,9 @@ def create(request: flask.Request, everything: Services, key: ApiKey) -> flask.R
         metadata=metadata,
         origin=_origin(request),
     )
+    if key.allowance is not None:
+        # After the session, which may fail: until its file comes, the ticket counts like the job that it will be.
+        everything.store.mark_open(Marker.of_ticket(ticket.job_id, key.name))
     made = UploadTicket(
         upload_url=url,
         job_id=ticket.job_id,

@@ -98,6 +98,18 @@ def test_a_long_list_comes_in_pages(api: FlaskClient, everything: FakeServices) 
     assert seen == ids
 
 
+def test_pages_go_on_where_one_job_has_two_letters_of_a_day(api: FlaskClient, everything: FakeServices) -> None:
+    """`job-2.json` stands before `job.json`."""
+    first = lost(everything)
+    change(everything, job_of(first), "redriven", "leased", "dead_lettered")
+    again = KeptLetter(job_id=job_of(first), submission=2, code="unavailable", reason="again", kept_at=everything.now())
+    everything.letters.keep(f"{first}-2", again)
+    one = api.get("/v1/dead-letters?limit=1", headers=SHOP).json
+    other = api.get(f"/v1/dead-letters?limit=1&page_token={one['next_page_token']}", headers=SHOP).json
+    assert [page["letters"][0]["id"] for page in (one, other)] == [f"{first}-2", first]
+    assert other["next_page_token"] is None
+
+
 @pytest.mark.parametrize(
     "query", ["?state=lost", "?since=0", "?since=2025-11-23", "?until=2025-02-30T00:00:00Z", "?limit=0", "?code=a%20b",
               "?page_token=.."]

@@ -8,6 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from pydantic import SecretStr
 
+from shared.errors import Unavailable
 from shared.fetch import FetchPolicy, GuardedClient
 from shared.job import State, job_id_for
 from shared.sweep import sweep
@@ -136,6 +137,14 @@ def test_an_upload_that_happened_is_never_refused_and_counts() -> None:
             everything.clock.advance(everything.settings.ticket_seconds)
             sweep(everything)
         assert [uploaded(everything, ticket).state for ticket in tickets] == [State.QUEUED] * 3
+        assert post(api, BODY).status_code == 429
+
+
+def test_a_ticket_that_could_not_be_made_uses_up_no_allowance() -> None:
+    everything = fake_services(api_keys=({"name": "shop", "key": "secret-shop-key", "allowance": 1},))
+    with serving("ingest", everything) as api:
+        everything.faults.fail_next("objects.upload_session", Unavailable("down"), times=2)
+        assert [post(api, BODY).status_code for _ in range(3)] == [503, 503, 201]
         assert post(api, BODY).status_code == 429
 
 

@@ -12,7 +12,7 @@ STRICT = FetchPolicy()
 LOCAL = FetchPolicy(allow_loopback=True, max_bytes=1_000_000, timeout_seconds=10)
 
 #: Far above the caps that the tests set, far below what a test that is held up would take.
-SOON_SECONDS = 3.0
+SOON_SECONDS = 8.0
 
 
 class Names:

@@ -68,6 +68,7 @@ def test_each_connection_looks_its_name_up_once_and_uses_what_was_checked(server
         "file:///etc/passwd",
         "gopher://127.0.0.1:6379/_FLUSHALL",
         "https://user:password@media.example/",
+        "https://[",
     ],
 )
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

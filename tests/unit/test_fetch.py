@@ -251,6 +251,10 @@ def test_a_peek_finds_out_what_is_too_large(server: LocalServer) -> None:
         ("/x", f'attachment; filename="{"a" * 300}.mp4"', "a" * 251 + ".mp4"),
         ("/%2e%2e%2f%00b", "", "b"),
         ("/x.mp4", "attachment; filename*=nonsense''%ff", "ÿ"),
+        ("/x.mp4", "attachment; filename*=a; filename*0=b", "x.mp4"),
+        ("/x.mp4", f"attachment; filename*{'9' * 5000}=x", "x.mp4"),
+        ("/x.mp4", "attachment; filename*=idna''x%20y", "x.mp4"),
+        ("//[clip.mp4", "", "[clip.mp4"),
     ],
 )
 def test_the_name_is_one_part_of_a_path(server: LocalServer, path: str, disposition: str, name: str) -> None:

@@ -149,6 +149,22 @@ def test_the_reason_for_giving_up_names_the_last_fault_and_the_number_of_attempt
     assert (failure.message if failure else "died") in why.message
 
 
+def test_the_reason_for_giving_up_is_that_of_the_last_attempt_and_of_none_before() -> None:
+    failed_once = job().leased("a", NOON).retried(NO_LUCK, LATER)
+    lost = failed_once.leased("b", LATER).leased("c", LATER)
+    assert lost.exhausted().code == "worker_lost"
+    assert failed_once.leased("b", LATER).handed_back(LATER).exhausted().code == "handed_back"
+    assert failed_once.exhausted().code == NO_LUCK.code
+    anew = failed_once.leased("b", LATER).failed(NO_LUCK, LATER).redriven(LATER)
+    assert anew.exhausted().code == "worker_lost"
+
+
+def test_a_cancelled_job_does_not_say_that_it_failed() -> None:
+    cancelled = job().leased("a", NOON).retried(NO_LUCK, LATER).cancelled(LATER)
+    assert cancelled.failure is None
+    assert cancelled.attempts[-1].failure == NO_LUCK
+
+
 def test_a_webhook_try_is_noted_once() -> None:
     first = WebhookTry(number=1, at=NOON, status=500)
     noted = job().with_webhook_try(first).with_webhook_try(WebhookTry(number=1, at=LATER, status=200))

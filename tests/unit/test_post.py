@@ -85,6 +85,15 @@ def test_an_answer_without_end_is_still_an_answer(server: LocalServer) -> None:
         assert GuardedClient(LOCAL).post(server.url("/hook"), b"", {}, timeout_seconds=0.4) == PostResult(200)
 
 
+@pytest.mark.parametrize("size", [b"-1", b"-5"])
+def test_an_answer_with_a_chunk_of_negative_size_is_read_no_further(server: LocalServer, size: bytes) -> None:
+    """-1 would read all that comes, and a receiver may send for as long as it likes."""
+    server.replies["/hook"] = trickle(CHUNKED + size + b"\r\n", b"x")
+
+    with ends_soon():
+        assert GuardedClient(LOCAL).post(server.url("/hook"), b"{}", {}, timeout_seconds=30) == PostResult(200)
+
+
 def test_a_receiver_that_hangs_is_unavailable(server: LocalServer) -> None:
     server.replies["/hook"] = hang
 

@@ -140,6 +140,24 @@ def test_what_both_refused_may_be_claimed_again_at_once(ledger: AlertLedger, obj
     assert isinstance(ledger.claim("hub:1"), Claim)
 
 
+def test_what_was_refused_within_a_second_may_be_claimed_again_at_once(
+    ledger: AlertLedger, objects: MemoryObjects
+) -> None:
+    """Storage refuses a second write within a second, the release among them."""
+    refusing = Receivers(always={SLACK: always(400)})
+    with pytest.raises(Unavailable):
+        relay([alert()], sender=refusing, ledger=ledger, targets=ONLY_SLACK, wait=objects.advance)
+    objects.advance(1)
+    assert isinstance(ledger.claim("hub:1"), Claim)
+
+
+def test_while_all_targets_are_down_nothing_is_claimed(ledger: AlertLedger, objects: MemoryObjects) -> None:
+    refusing = Receivers(always={N8N: always(500), SLACK: always(500)})
+    with pytest.raises(Unavailable, match="2 of 2"):
+        relay([alert(1), alert(2)], sender=refusing, ledger=ledger, targets=BOTH, wait=objects.advance)
+    assert isinstance(ledger.claim("hub:2"), Claim)
+
+
 def test_same_alert_twice_goes_out_once(send: Relay, objects: MemoryObjects) -> None:
     receivers = Receivers()
     send(receivers, alert(), alert())
