@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from pydantic import SecretStr
 
-from shared.alert_ledger import CLAIM_SECONDS, AlertLedger, Claim, Taken
+from shared.alert_ledger import CLAIM_SECONDS, AlertLedger
 from shared.alerts import Alert
 from shared.errors import JobError, PermanentError, SourceRefused, Unavailable
 from shared.relay import N8N_PAUSES_SECONDS, TIMEOUT_SECONDS, Targets, relay
@@ -129,33 +129,6 @@ def test_both_down_means_the_sender_must_try_again_and_then_it_goes_out_once(
     send(receivers, alert())
     send(receivers, alert())
     assert receivers.urls == [N8N]
-
-
-def test_what_both_refused_may_be_claimed_again_at_once(ledger: AlertLedger, objects: MemoryObjects) -> None:
-    refusing = Receivers(always={N8N: always(500), SLACK: always(500)})
-    with pytest.raises(Unavailable):
-        relay([alert()], sender=refusing, ledger=ledger, targets=BOTH, wait=objects.advance)
-    assert isinstance(ledger.claim("hub:1"), Taken)
-    objects.advance(1)
-    assert isinstance(ledger.claim("hub:1"), Claim)
-
-
-def test_what_was_refused_within_a_second_may_be_claimed_again_at_once(
-    ledger: AlertLedger, objects: MemoryObjects
-) -> None:
-    """Storage refuses a second write within a second, the release among them."""
-    refusing = Receivers(always={SLACK: always(400)})
-    with pytest.raises(Unavailable):
-        relay([alert()], sender=refusing, ledger=ledger, targets=ONLY_SLACK, wait=objects.advance)
-    objects.advance(1)
-    assert isinstance(ledger.claim("hub:1"), Claim)
-
-
-def test_while_all_targets_are_down_nothing_is_claimed(ledger: AlertLedger, objects: MemoryObjects) -> None:
-    refusing = Receivers(always={N8N: always(500), SLACK: always(500)})
-    with pytest.raises(Unavailable, match="2 of 2"):
-        relay([alert(1), alert(2)], sender=refusing, ledger=ledger, targets=BOTH, wait=objects.advance)
-    assert isinstance(ledger.claim("hub:2"), Claim)
 
 
 def test_same_alert_twice_goes_out_once(send: Relay, objects: MemoryObjects) -> None:
