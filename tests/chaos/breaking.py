@@ -9,14 +9,12 @@ import time
 from collections.abc import Callable, Set
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from tests.chaos.calls import Call
 from tests.chaos.faults import Fault, Plan, Way
 
 Answer = TypeVar("Answer")
-
-_LISTENING: Final = "0A"
 
 
 class Lost(Exception):
@@ -32,7 +30,7 @@ class Refused(Exception):
 
 
 class Passage(Generic[Answer]):
-    """Where calls pass, and break.
+    """Where calls to one port of ours pass, and break.
 
     `rival` writes the same object, and says whether it was quicker; `hurt` spoils an answer, None when there is
     nothing to spoil; `on_lost` hears of calls that took effect and whose answers the caller never saw.
@@ -41,12 +39,14 @@ class Passage(Generic[Answer]):
     def __init__(
         self,
         plan: Plan,
+        port: int,
         *,
         hurt: Callable[[Answer, Way], Answer | None] | None = None,
         rival: Callable[[Call], bool] | None = None,
         on_lost: Callable[[Call], None] | None = None,
     ) -> None:
         self._plan = plan
+        self._port = port
         self._hurt = hurt
         self._rival = rival
         self._on_lost = on_lost
@@ -120,7 +120,7 @@ class Passage(Generic[Answer]):
 
     def _kill(self, call: Call, fault: Fault) -> bool:
         """SIGKILL to the caller; False when there is none, which went, or was killed, before."""
-        pid = pid_at(call.peer)
+        pid = pid_at(call.peer, self._port)
         try:
             if pid is not None:
                 os.kill(pid, signal.SIGKILL)
@@ -133,7 +133,7 @@ class Passage(Generic[Answer]):
 
     def _pause_caller(self, call: Call, fault: Fault) -> None:
         """Stop the caller, and let it go on later, as a machine does that was frozen."""
-        pid = pid_at(call.peer)
+        pid = pid_at(call.peer, self._port)
         try:
             if pid is not None:
                 os.kill(pid, signal.SIGSTOP)
@@ -151,16 +151,16 @@ class Passage(Generic[Answer]):
         self._plan.expect(-1)
 
 
-def pid_at(port: int) -> int | None:
-    """The process that has a connection from this local port to one of ours; never our own."""
+def pid_at(port: int, server: int) -> int | None:
+    """The process that has a connection from this local port to that one of ours; never our own.
+
+    The kernel gives one port to several connections, also of several processes, as long as they go to different ones.
+    """
     # gRPC's sockets speak IPv6, to 127.0.0.1 too.
     tables = (Path("/proc/net", name) for name in ("tcp", "tcp6"))
     rows = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
-    own = Path("/proc/self/fd")
-    ours = {_port(row[1]) for row in rows if row[3] == _LISTENING and holds(own, {_name(row)})}
-    # More than one row may have it: two processes may connect to two servers from one port, and a connection that was
-    # closed lately belongs to nobody.
-    sockets = {_name(row) for row in rows if _port(row[1]) == port and _port(row[2]) in ours and row[9] != "0"}
+    # A connection that was closed lately has a row, too, and belongs to nobody.
+    sockets = {_name(row) for row in rows if (_port(row[1]), _port(row[2])) == (port, server) and row[9] != "0"}
     for process in Path("/proc").glob("[0-9]*"):
         if int(process.name) != os.getpid() and holds(process / "fd", sockets):
             return int(process.name)

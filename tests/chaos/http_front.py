@@ -56,10 +56,10 @@ class HttpFront:
         self._naming = naming
         self._on_answer = on_answer
         self._on_lost = on_lost
-        self._passage = Passage(plan, hurt=hurt, rival=self._rival, on_lost=on_lost)
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.front = self
         self.port: int = self._server.server_address[1]
+        self._passage = Passage(plan, self.port, hurt=hurt, rival=self._rival, on_lost=on_lost)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="front", daemon=True)
         self._thread.start()
 

@@ -22,10 +22,10 @@ class RpcFront(grpc.GenericRpcHandler):  # type: ignore[misc]
 
     def __init__(self, plan: Plan, part: str) -> None:
         self._part = part
-        self._passage: Passage[bytes] = Passage(plan)
         self._channel: grpc.Channel | None = None
         self._server = grpc.server(ThreadPoolExecutor(_THREADS, f"front-{part}"), handlers=(self,))
         self.port: int = self._server.add_insecure_port("127.0.0.1:0")
+        self._passage: Passage[bytes] = Passage(plan, self.port)
         self._server.start()
 
     def connect(self, port: int) -> None:

@@ -59,13 +59,6 @@ def test_a_history_that_may_not_be_is_named(history: Sequence[Job], fault: str) 
     assert any(each.startswith(fault) for each in found or [""])
 
 
-#: A server of somebody else's, which says its port.
-OTHER_SERVER = """
-import socket, sys
-server = socket.create_server(("127.0.0.1", 0))
-print(server.getsockname()[1], flush=True)
-sys.stdin.read()
-"""
 #: Connects from one port to another, and holds on until its input ends.
 CLIENT = """
 import socket, sys
@@ -79,17 +72,14 @@ sys.stdin.read()
 """
 
 
-def test_who_calls_others_from_the_same_port_is_not_the_caller() -> None:
+def test_who_calls_another_of_ours_from_the_same_port_is_not_the_caller() -> None:
     """The kernel gives two processes one port as long as they connect to different servers."""
     with (
-        socket.create_server(("127.0.0.1", 0)) as ours,
-        subprocess.Popen(
-            [sys.executable, "-c", OTHER_SERVER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        ) as other,
+        socket.create_server(("127.0.0.1", 0)) as one,
+        socket.create_server(("127.0.0.1", 0)) as other,
         Ports() as ports,
     ):
-        assert other.stdout is not None
-        servers, port = (int(other.stdout.readline()), ours.getsockname()[1]), ports.take()
+        servers, port = [each.getsockname()[1] for each in (one, other)], ports.take()
         started = [
             subprocess.Popen(
                 [sys.executable, "-c", CLIENT, str(port), str(server)],
@@ -102,8 +92,8 @@ def test_who_calls_others_from_the_same_port_is_not_the_caller() -> None:
         for client in started:
             assert client.stdout is not None
             assert client.stdout.readline() == "connected\n"
-        assert pid_at(port) == started[1].pid
-        for client in [*started, other]:
+        assert [pid_at(port, server) for server in servers] == [client.pid for client in started]
+        for client in started:
             client.communicate()
 
 
@@ -189,7 +179,7 @@ NOBODY = Call("storage", "write", "jobs/1", "1", 0)
 def test_what_finds_nothing_to_strike_has_not_struck_and_is_let_loose_again(way: Way) -> None:
     plan = Plan()
     plan.add(Fault("storage .*", way))
-    passage = Passage[str](plan, hurt=lambda answer, way: None, rival=lambda call: False)
+    passage = Passage[str](plan, 1, hurt=lambda answer, way: None, rival=lambda call: False)
     assert [passage.through(NOBODY, lambda: "answer") for _ in range(2)] == ["answer", "answer"]
     assert (plan.struck, plan.planned[0].taken, plan.waiting()) == ([], 0, plan.planned)
 
@@ -223,7 +213,7 @@ def test_a_request_whose_caller_died_amid_it_is_no_call(promised: int, is_named:
 def test_what_has_struck_says_so() -> None:
     plan = Plan()
     plan.add(Fault("storage .*", Way.CUT), Fault("storage .*", Way.RIVAL))
-    passage = Passage[str](plan, rival=lambda call: True)
+    passage = Passage[str](plan, 1, rival=lambda call: True)
     with pytest.raises(Lost):
         passage.through(NOBODY, lambda: "answer")
     assert passage.through(NOBODY, lambda: "answer") == "answer"
@@ -233,6 +223,6 @@ def test_what_has_struck_says_so() -> None:
 def test_a_copy_counts_once_it_has_arrived() -> None:
     plan = Plan()
     plan.add(Fault("storage .*", Way.AGAIN_LATER, seconds=0.0))
-    assert Passage[str](plan).through(NOBODY, lambda: "answer") == "answer"
+    assert Passage[str](plan, 1).through(NOBODY, lambda: "answer") == "answer"
     eventually(lambda: not plan.due, within_s=5)
     assert (plan.points[NOBODY.point], plan.waiting()) == (2, [])
