@@ -42,6 +42,10 @@ _VIDEO = _table(
     ("flv", "Flash video", "video/x-flv video/flv", "flv"),
     ("ogv", "Ogg video", "video/ogg application/ogg", "ogv ogg ogx"),
     ("mxf", "MXF video", "application/mxf video/mxf", "mxf"),
+    ("dv", "DV video", "video/dv video/x-dv", "dv dif"),
+    ("rm", "RealMedia video", "video/vnd.rn-realvideo application/vnd.rn-realmedia audio/x-pn-realaudio", "rm rmvb ra"),
+    ("ivf", "IVF video", "video/x-ivf", "ivf"),
+    ("y4m", "uncompressed video", "video/x-yuv4mpeg", "y4m"),
 )
 _AUDIO = _table(
     "audio",
@@ -60,6 +64,11 @@ _AUDIO = _table(
     ("amr", "AMR audio", "audio/amr audio/amr-wb audio/x-amr", "amr awb"),
     ("wv", "WavPack audio", "audio/x-wavpack audio/wavpack", "wv"),
     ("tta", "True Audio", "audio/x-tta audio/tta", "tta"),
+    ("ape", "Monkey's Audio", "audio/x-ape audio/ape audio/x-monkeys-audio", "ape"),
+    ("tak", "TAK audio", "audio/x-tak", "tak"),
+    ("mpc", "Musepack audio", "audio/x-musepack audio/musepack", "mpc mpp mp+"),
+    ("dts", "DTS audio", "audio/vnd.dts audio/x-dts", "dts"),
+    ("voc", "Creative Voice audio", "audio/x-voc", "voc"),
     ("ac3", "AC-3 audio", "audio/ac3 audio/eac3 audio/vnd.dolby.dd-raw", "ac3 eac3 ec3"),
 )
 _IMAGE = _table(

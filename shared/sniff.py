@@ -25,6 +25,15 @@ _SIGNATURES: Final[tuple[tuple[int, bytes, str], ...]] = (
     (0, b"#!AMR", "amr"),
     (0, b"wvpk", "wv"),
     (0, b"TTA1", "tta"),
+    (0, b"tBaK", "tak"),
+    (0, b"MPCK", "mpc"),
+    (0, b"MP+\x07", "mpc"),
+    (0, b"\x7f\xfe\x80\x01", "dts"),
+    (0, b"Creative Voice File\x1a", "voc"),
+    (0, b".RMF\x00\x00\x00", "rm"),
+    (0, b"DKIF\x00\x00", "ivf"),
+    (0, b"YUV4MPEG2 ", "y4m"),
+    (0, b"\x1f\x07\x00", "dv"),
     (0, b"\x00\x00\x01\xba", "mpg"),
     (0, b"\x00\x00\x01\xb3", "mpg"),
     (0, b"\x06\x0e\x2b\x34\x02\x05\x01\x01\x0d\x01\x02\x01\x01", "mxf"),
@@ -186,6 +195,11 @@ def _id3(head: bytes) -> Candidates:
     return _mpeg_audio(content) or ("mp3", "aac", "flac")
 
 
+def _monkeys_audio(head: bytes) -> Candidates:
+    """By its version, 3.80 to 3.99, too: a text may begin with the same letters."""
+    return ("ape",) if head.startswith(b"MAC ") and 3800 <= int.from_bytes(head[4:6], "little") <= 4000 else ()
+
+
 def _bmp(head: bytes) -> Candidates:
     known_header = int.from_bytes(head[14:18], "little") in (12, 40, 52, 56, 64, 108, 124)
     return ("bmp",) if head.startswith(b"BM") and known_header else ()
@@ -240,6 +254,7 @@ _LOOKS: Final[tuple[Callable[[bytes], Candidates], ...]] = (
     _transport_stream,
     _mpeg_audio,
     _ac3,
+    _monkeys_audio,
     _bmp,
     _text,
     _program,

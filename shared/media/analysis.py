@@ -41,7 +41,7 @@ def analyse(media: MediaFile, task: Task, folder: ArtifactFolder, parent: Listen
     """
     facts = look(media)
     length = require_whole(media, partial(parent.at, "check"))
-    facts = without(facts, media.headers, length.empty)
+    facts = without(facts, media.headers, media.empty)
     if not media.has_one_clock:
         facts = open_ended(facts)
     operations = accompanied(task.operations, facts)

@@ -84,8 +84,6 @@ class Length:
 
     seconds: float
     warnings: tuple[str, ...] = ()
-    #: Streams that are known to hold nothing at all, by their indexes.
-    empty: frozenset[int] = frozenset()
 
 
 def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length:
@@ -116,9 +114,9 @@ def require_whole(media: MediaFile, progress: Callable[[float], None]) -> Length
     media.stays = {} if reach.survey.has_one_clock else reach.survey.stays()
     if not any(stream in reach.ends for stream in timed):
         raise ProcessingFailed("the file has headers but no sound and no pictures", code="empty_media")
-    empty = frozenset(without - reach.ends.keys())
-    declared = {stream: end for stream, end in declared.items() if stream not in empty}
-    return Length(reach.end, _judge(media, declared, reach) if declared else _said(reach), empty)
+    media.empty = frozenset(without - reach.ends.keys())
+    declared = {stream: end for stream, end in declared.items() if stream not in media.empty}
+    return Length(reach.end, _judge(media, declared, reach) if declared else _said(reach))
 
 
 def _said(reach: _Reach) -> tuple[str, ...]:

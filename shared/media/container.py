@@ -7,7 +7,7 @@ The content decides what a file is: it is opened without its name, by demuxers t
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Final, TypeVar
@@ -123,29 +123,32 @@ class _Nameless:
         self.tell = file.tell
 
 
-def best_video(container: InputContainer) -> VideoStream | None:
-    """The moving picture ffmpeg would choose: the largest, of which a default one counts for more; never cover art."""
-    streams = [s for s in container.streams.video if s.codec_context is not None and not is_cover_art(s)]
+def best_video(container: InputContainer, empty: Set[int] = frozenset()) -> VideoStream | None:
+    """The moving picture ffmpeg would choose: the largest, of which a default one counts for more; never cover art.
+
+    `empty` are the indexes of streams that hold nothing.
+    """
+    streams = [s for s in _used(container.streams.video, empty) if not is_cover_art(s)]
     return max(streams, key=lambda s: s.codec_context.width * s.codec_context.height + _bonus(s), default=None)
 
 
-def best_audio(container: InputContainer) -> AudioStream | None:
-    """The sound ffmpeg would choose: the default one, then the most channels, then the first."""
-    streams = [s for s in container.streams.audio if s.codec_context is not None]
+def best_audio(container: InputContainer, empty: Set[int] = frozenset()) -> AudioStream | None:
+    """The sound ffmpeg would choose: the default one, then the most channels, then the first; `empty` as above."""
+    streams = _used(container.streams.audio, empty)
     return max(streams, key=lambda s: s.codec_context.channels + _bonus(s), default=None)
 
 
-def audio_stream(container: InputContainer, number: int | None) -> AudioStream:
+def audio_stream(container: InputContainer, number: int | None, empty: Set[int] = frozenset()) -> AudioStream:
     """The audio stream of this number, or the best. Raises ProcessingFailed (`no_audio_stream`)."""
-    stream = best_audio(container) if number is None else _numbered(container.streams.audio, number)
+    stream = best_audio(container, empty) if number is None else _numbered(container.streams.audio, number)
     if stream is None:
         raise absent("audio", number, len(container.streams.audio))
     return stream
 
 
-def video_stream(container: InputContainer, number: int | None) -> VideoStream:
+def video_stream(container: InputContainer, number: int | None, empty: Set[int] = frozenset()) -> VideoStream:
     """The video stream of this number, or the best. Raises ProcessingFailed (`no_video_stream`)."""
-    stream = best_video(container) if number is None else _numbered(container.streams.video, number)
+    stream = best_video(container, empty) if number is None else _numbered(container.streams.video, number)
     if stream is None:
         raise absent("video", number, len(container.streams.video))
     return stream
@@ -185,6 +188,10 @@ def duration_seconds(container: InputContainer) -> float | None:
 def seconds(ticks: int | None, time_base: Fraction | None) -> float | None:
     """A time in a stream's ticks as seconds."""
     return None if ticks is None or time_base is None else float(ticks * time_base)
+
+
+def _used(streams: Sequence[_Stream], empty: Set[int]) -> list[_Stream]:
+    return [stream for stream in streams if stream.codec_context is not None and stream.index not in empty]
 
 
 def _numbered(streams: Sequence[_Stream], number: int) -> _Stream | None:

@@ -92,11 +92,11 @@ def without(facts: Facts, container: InputContainer, empty: AbstractSet[int]) ->
     """The facts, as if there were no streams of these indexes."""
     if not empty:
         return facts
-    sound, pictures = best_audio(container), best_video(container)
+    sound, pictures = best_audio(container, empty), best_video(container, empty)
     return replace(
         facts,
-        sample_rate=None if sound is None or sound.index in empty else facts.sample_rate,
-        video=None if pictures is None or pictures.index in empty else facts.video,
+        sample_rate=None if sound is None else sound.sample_rate,
+        video=None if pictures is None else facts.videos[container.streams.video.index(pictures)],
         sample_rates=_kept(facts.sample_rates, container.streams.audio, empty),
         videos=_kept(facts.videos, container.streams.video, empty),
     )

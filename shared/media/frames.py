@@ -90,10 +90,8 @@ class FrameReader:
 
     def near(self, moment: float) -> VideoFrame:
         """The last keyframe before this time where the file can be sought in, else the frame shown: less to decode."""
-        if self._seeks and moment > _NEAR:
-            self._seek(moment)
-            if self._seeks and self._shown is not None:
-                return self._shown[1]
+        if self._seeks and moment > _NEAR and self._seek(moment) and self._shown is not None:
+            return self._shown[1]
         return self.at(moment)
 
     def _open(self) -> None:
@@ -102,7 +100,7 @@ class FrameReader:
 
     def _use(self, container: InputContainer) -> None:
         self._container = container
-        self._stream = video_stream(container, self._number)
+        self._stream = video_stream(container, self._number, self._media.empty)
         self._track = Track(self._stream)
         self._origin = start_seconds(container)
         self._forget()
@@ -130,7 +128,8 @@ class FrameReader:
         found = entries.search_timestamp(ticks)
         return None if found < 0 else entries[found].timestamp * self._tick_seconds - self._origin
 
-    def _seek(self, moment: float) -> None:
+    def _seek(self, moment: float) -> bool:
+        """Go where decoding leads to this time; False when that is no keyframe's place but a step or more before it."""
         before = self._shown[0] if self._shown is not None else None
         for back in _STEPS_BACK:
             target = max(moment - back, 0.0)
@@ -145,10 +144,11 @@ class FrameReader:
                 if before is not None and self._shown[0] <= before < moment:
                     # Behind where we were: so far apart are keyframes, and so far it is better to decode on.
                     self._near = max(self._near, moment - self._shown[0])
-                return
+                return not back
         # That there is no picture before the first one says nothing about seeking.
         self._seeks = moment <= _NEAR
         self._open()
+        return False
 
     @property
     def _tick_seconds(self) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
 from contextlib import ExitStack
 from types import TracebackType
 
@@ -50,6 +50,8 @@ class MediaFile:
         #: Of each stream, by its index, where it is in turn in the recordings that the file was joined from; nothing
         #: where it is one.
         self.stays: Mapping[int, Sequence[Stay]] = {}
+        #: The indexes of streams that hold nothing, and count as absent.
+        self.empty: Set[int] = frozenset()
         self.size = size_of(source)
         self._threads = threads or len(os.sched_getaffinity(0)) + 1
         self._open = ExitStack()
@@ -105,7 +107,7 @@ class MediaFile:
             _log.warning("no hardware decoder", extra={"event": "media.no_hardware", "error": type(error).__name__})
             self.do_without_hardware()
             return self.from_start()
-        streams = [video_stream(self._container, number) for number in numbers]
+        streams = [video_stream(self._container, number, self.empty) for number in numbers]
         if not any(self.is_on_hardware(stream) for stream in streams):
             codecs = sorted({stream.codec_context.name for stream in streams})
             said = {"event": "media.no_hardware", "codecs": codecs}

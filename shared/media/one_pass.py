@@ -59,9 +59,9 @@ def decode_once(
     origin = start_seconds(container)
     sounds: dict[int, _Sound] = {}
     pictures: dict[int, _Pictures] = {}
-    for audio, listeners in _by_stream((audio_stream(container, number), ears[number]) for number in ears):
+    for audio, listeners in _by_stream((audio_stream(container, number, media.empty), ears[number]) for number in ears):
         sounds[audio.index] = _Sound(audio, listeners, StreamClock(origin, media.stays.get(audio.index, ())), declared)
-    for video, watchers in _by_stream((video_stream(container, number), eyes[number]) for number in eyes):
+    for video, watchers in _by_stream((video_stream(container, number, media.empty), eyes[number]) for number in eyes):
         clock = PictureClock(origin, video.average_rate, media.stays.get(video.index, ()))
         pictures[video.index] = _Pictures(video, watchers, clock, hardware=media.is_on_hardware(video))
     parts: list[_Sound | _Pictures] = [*sounds.values(), *pictures.values()]
@@ -136,8 +136,9 @@ class _Sound:
         return now
 
     def _fill(self, now: float) -> None:
-        # A hole that ends after the file does is a broken clock, not a pause.
-        if self.clock + _GAP < now <= self._limit:
+        # A hole that ends after the file does is a broken clock, not a pause; before the first sound any time is one.
+        slack = _GAP if self.clock else 0.0
+        if self.clock + slack < now <= self._limit:
             for sink in self._sinks:
                 sink.fill(now)
             if self.clock:

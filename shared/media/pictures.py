@@ -19,6 +19,8 @@ from shared.media.shrinker import UNSPECIFIED, Shrinker, matrix
 from shared.media.side_data import attached
 
 _JPEG_QUALITY: Final = 85
+#: Pixels that a JPEG may have on a side, by libjpeg; a screenshot of a long page has more.
+_HIGHEST: Final = 65_500
 _MATRIX: Final = struct.Struct("=9i")
 _HIGH_DEFINITION: Final = 720
 #: Clockwise degrees to Pillow's, which are counter-clockwise.
@@ -74,7 +76,7 @@ class Painter:
         """The frame as shown, at most this wide and high, never enlarged, with even sides, transparent parts white."""
         turned = orientation(frame)
         shown = display_size(frame.width, frame.height, self._aspect, turned)
-        scale = min(widest / shown[0], (highest or shown[1]) / shown[1], 1.0)
+        scale = min(widest / shown[0], min(highest or shown[1], _HIGHEST) / shown[1], 1.0)
         width, height = (max(int(side * scale + 0.5) // 2 * 2, 2) for side in shown)
         picture = self._to_rgb(frame, (height, width) if turned.swaps_sides else (width, height))
         if turned.is_mirrored:

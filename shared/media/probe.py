@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any, Final
 
 import av
 from av.audio.stream import AudioStream
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.stream import AttachmentStream, DataStream, Disposition, Stream
 from av.video.stream import VideoStream
@@ -33,11 +35,14 @@ _MOST_CHAPTERS: Final = 5000
 
 def probe(media: MediaFile, length: float) -> dict[str, Any]:
     """Everything probe.json holds. `length` is the file's real one in seconds, for files that state none."""
-    return describe(media.from_start(), size=media.size, length=length)
+    return describe(media.from_start(), size=media.size, length=length, empty=media.empty)
 
 
-def describe(container: InputContainer, *, size: int, length: float) -> dict[str, Any]:
-    """The same of a container that was just opened, and is read on from there; `size` is the file's, in bytes."""
+def describe(container: InputContainer, *, size: int, length: float, empty: Set[int] = frozenset()) -> dict[str, Any]:
+    """The same of a container that was just opened, and is read on from there; `size` is the file's, in bytes.
+
+    `empty` are the indexes of streams that hold nothing.
+    """
     duration = duration_seconds(container)
     # All of the headers first: decoding changes them.
     tags = Tags()
@@ -48,9 +53,9 @@ def describe(container: InputContainer, *, size: int, length: float) -> dict[str
     begun = beginnings(container, videos)
     for video in videos:
         streams[video.index] |= probe_video.shown(video, begun[video.index])
-    best = {"video": best_video(container), "audio": best_audio(container)}
+    best = {"video": best_video(container, empty), "audio": best_audio(container, empty)}
     return {
-        "kind": kind(container),
+        "kind": _kind(container, best["video"]),
         "container": container.format.name,
         "container_long_name": container.format.long_name,
         "duration_s": round(length if duration is None else duration, 6),
@@ -65,11 +70,11 @@ def describe(container: InputContainer, *, size: int, length: float) -> dict[str
     }
 
 
-def kind(container: InputContainer) -> str:
+def _kind(container: InputContainer, pictures: Stream | None) -> str:
     """`image`, `video` or `audio`."""
     if is_image(container):
         return "image"
-    return "video" if best_video(container) is not None else "audio"
+    return "video" if pictures is not None else "audio"
 
 
 def _stream(stream: Stream, tags: Tags) -> dict[str, Any]:
@@ -79,7 +84,7 @@ def _stream(stream: Stream, tags: Tags) -> dict[str, Any]:
         "index": stream.index,
         "type": stream.type,
         "codec": _codec(stream),
-        "codec_tag": None if context is None else _printable(context.codec_tag),
+        "codec_tag": None if context is None else _tag(context),
         "profile": stream.profile,
         "language": None if told.get("language") == "und" else told.get("language"),
         "title": told.get("title"),
@@ -131,8 +136,13 @@ def _codec(stream: Stream) -> str | None:
     return stream.name if isinstance(stream, DataStream) else None
 
 
-def _printable(tag: str) -> str | None:
-    return tag if tag.isascii() and tag.isprintable() else None
+def _tag(context: CodecContext) -> str | None:
+    """The container's name for the codec; None where it is a number: 0x00FF is AAC's in an AVI."""
+    try:
+        tag: str = context.codec_tag
+    except UnicodeDecodeError:
+        return None
+    return tag if tag.isprintable() else None
 
 
 def _bit_rate(stream: Stream) -> int | None:

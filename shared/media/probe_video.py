@@ -50,7 +50,7 @@ def shown(stream: VideoStream, beginning: Beginning) -> dict[str, Any]:
     return {
         "display_width": width,
         "display_height": height,
-        "display_aspect_ratio": _ratio(Fraction(width, height) if width and height else None, ":"),
+        "display_aspect_ratio": _ratio(_display_aspect(stream, turned), ":"),
         "rotation": turned.rotation,
         "mirrored": turned.is_mirrored,
         "mastering_display": mastering_display(frame) if frame is not None else None,
@@ -58,6 +58,15 @@ def shown(stream: VideoStream, beginning: Beginning) -> dict[str, Any]:
         **(found.facts() if found is not None else UNKNOWN),
         "decodable": frame is not None,
     }
+
+
+def _display_aspect(stream: VideoStream, turned: Orientation) -> Fraction | None:
+    """Of the picture as shown; a width in whole pixels would be a little off."""
+    context, pixel = stream.codec_context, stream.sample_aspect_ratio
+    if not (context.width and context.height):
+        return None
+    aspect = Fraction(context.width, context.height) * (pixel if pixel and pixel > 0 else 1)
+    return 1 / aspect if turned.swaps_sides else aspect
 
 
 def _ratio(value: Fraction | None, sign: str) -> str | None:

@@ -26,6 +26,8 @@ _COLUMNS: Final = 10
 #: A tile is no higher than so many times its width, or a tall film's sheet would not fit into memory.
 _TALLEST: Final = 2
 _NAME: Final = "storyboard.jpg"
+#: Of a cue, in seconds: WebVTT counts thousandths, and forbids what begins and ends at once.
+_SHORTEST: Final = 0.002
 
 
 class StoryboardMaker:
@@ -37,8 +39,9 @@ class StoryboardMaker:
         self._length = length
         self._box = (operation.width, operation.width * _TALLEST)
         self._painter = Painter(video.aspect, interpolation="AREA")
-        self._count = operation.count or min(max(math.ceil(length), 1), _MOST)
         start, end = video.span(length)
+        wanted = operation.count or min(math.ceil(end - start), _MOST)
+        self._count = max(min(wanted, int((end - start) / _SHORTEST)), 1)
         self._step = (end - start) / self._count
         self._starts = [start + self._step * index for index in range(self._count)]
         self.needs = Pictures(

@@ -92,6 +92,8 @@ GENERATED: dict[str, Callable[[Path, Path], Path]] = {
     "prores.mov": lambda path, _: make_film(path, Film(".mov", "prores_ks", "pcm_s16le", pix_fmt="yuv422p10le")),
     "mpeg2.ts": lambda path, _: make_film(path, Film(".ts", "mpeg2video", "mp2", options={"bf": "2"})),
     "mpeg4.avi": lambda path, _: make_film(path, Film(".avi", "mpeg4")),
+    "aac.avi": lambda path, _: make_film(path, Film(".avi", "mpeg4", "aac")),
+    "bluray.m2ts": lambda path, _: make_film(path, Film(".m2ts", audio="pcm_bluray")),
     "uneven.mp4": lambda path, _: make_film(path, Film(times=UNEVEN)),
     "late.mp4": lambda path, _: make_film(path, Film(video_start=1.48, audio_start=1.0)),
     "annotated.mkv": lambda path, _: make_annotated(path),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from shared.media.probe import describe
 from shared.operations import Probe
 from tests.annotated import FONT, make_annotated
 from tests.films import Film, make_film
+from tests.media import make_video
 from tests.unit.media.conftest import Run
 
 HDR_OPTIONS = {
@@ -25,6 +27,14 @@ HDR10 = Film(codec="libx265", audio=None, pix_fmt="yuv420p10le", colors=(1, 9, 1
 
 def _streams(run: Run, source: Path) -> list[dict[str, Any]]:
     return run(source, Probe()).summary["probe"]["streams"]
+
+
+@pytest.mark.parametrize(("rotation", "told"), [(0, "16:9"), (90, "9:16")])
+def test_the_shape_is_not_that_of_rounded_sides(rotation: int, told: str, run: Run, tmp_path: Path) -> None:
+    """853 1/3 pixels are as wide as NTSC's wide screen is."""
+    source = make_video(tmp_path / "film.mp4", seconds=1, size=(720, 480), aspect=Fraction(32, 27), rotation=rotation)
+    (video,) = _streams(run, source)
+    assert video["display_aspect_ratio"] == told
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv"])

@@ -28,6 +28,16 @@ def test_a_photograph_stands_upright(suffix: str, run: Run, tmp_path: Path, out:
             assert np.abs(np.asarray(shown, int) - np.asarray(upright, int)).mean() < 8
 
 
+@pytest.mark.parametrize("size", [(60, 70_000), (70_000, 60)])
+def test_a_picture_longer_than_a_jpeg_may_be_is_made_smaller(
+    size: tuple[int, int], run: Run, tmp_path: Path, out: Path
+) -> None:
+    Image.new("RGB", size, "red").save(tmp_path / "page.png")
+    run(tmp_path / "page.png", Thumbnails())
+    with Image.open(out / "thumbnails/0001.jpg") as shown:
+        assert max(shown.size) <= 65_500
+
+
 def test_an_animated_webp_is_refused_by_name(run: Run, tmp_path: Path) -> None:
     first, *others = (Image.fromarray(picture((96, 64), share)) for share in (0.1, 0.5, 0.9))
     first.save(tmp_path / "still.webp", exif=Image.Exif())

@@ -11,6 +11,7 @@ from PIL import Image
 
 from shared.errors import ProcessingFailed
 from shared.operations import Shots, Storyboard
+from tests.films import Film, make_film
 from tests.media import bar, make_video
 from tests.unit.media.conftest import Run
 
@@ -58,6 +59,25 @@ def test_each_tile_shows_the_middle_of_its_time(
     assert shown == pytest.approx([start + 1 for start in range(0, 24, 2)], abs=0.3)
 
 
+@pytest.mark.parametrize(
+    ("suffix", "codec", "pix_fmt"),
+    [
+        (".avi", "mjpeg", "yuvj420p"),
+        (".mov", "prores_ks", "yuv422p10le"),
+        (".flv", "libx264", "yuv420p"),
+        (".mpg", "mpeg2video", "yuv420p"),
+    ],
+)
+def test_a_seek_that_lands_late_shows_nothing_long_before(
+    suffix: str, codec: str, pix_fmt: str, run: Run, tmp_path: Path, out: Path
+) -> None:
+    """A step back of 5 s then finds an earlier keyframe, which is a way to the picture and not the picture."""
+    source = make_video(tmp_path / f"film{suffix}", seconds=12, codec=codec, pix_fmt=pix_fmt)
+    run(source, Storyboard(count=7, width=320))
+    shown = [bar(tile) * 12 for tile in _tiles(out)]
+    assert shown == pytest.approx([12 / 7 * (tile + 0.5) for tile in range(7)], abs=0.9)
+
+
 def test_cues_cover_the_film_without_holes(run: Run, tmp_path: Path, out: Path) -> None:
     summary = run(make_video(tmp_path / "film.mp4", seconds=13), Storyboard()).summary["storyboard"]
     cues = _cues(out)
@@ -73,6 +93,16 @@ def test_cues_cover_the_film_without_holes(run: Run, tmp_path: Path, out: Path) 
     }
     assert _sheet(out).shape == (180, 1600, 3)
     assert {cue[2] for cue in cues} == {(x % 10 * 160, x // 10 * 90, 160, 90) for x in range(13)}
+
+
+@pytest.mark.parametrize("count", [None, 100])
+def test_a_picture_for_a_song_is_no_film_of_a_minute(count: int | None, run: Run, tmp_path: Path, out: Path) -> None:
+    """WebVTT forbids a cue that begins and ends at once."""
+    source = make_film(tmp_path / "song.mp4", Film(seconds=60, times=(0.0, 0.04)))
+    run(source, Storyboard(count=count))
+    cues = _cues(out)
+    assert 1 <= len(cues) <= 40
+    assert all(begins < ends for begins, ends, _ in cues)
 
 
 def test_no_film_has_more_than_a_hundred_tiles(run: Run, tmp_path: Path, out: Path) -> None:

@@ -92,6 +92,17 @@ def test_a_track_of_sound_without_sound_is_none(suffix: str, run: Run, tmp_path:
     assert caught.value.reason_code == "no_audio_stream"
 
 
+def test_behind_a_track_without_sound_the_next_is_heard(run: Run, speech: Path, tmp_path: Path) -> None:
+    """As ffmpeg does, which looks at packets before it chooses."""
+    source = _make_silent(tmp_path / "film.mkv", speech)
+    result = run(source, Probe(), Loudness())
+    assert result.summary["probe"]["best_streams"] == {"video": 0, "audio": 2}
+    assert result.summary["loudness"] == run(source, Loudness(stream=1)).summary["loudness"]
+    with pytest.raises(ProcessingFailed) as caught:
+        run(source, Loudness(stream=0))
+    assert caught.value.reason_code == "no_audio_stream"
+
+
 @pytest.mark.parametrize("film", [Film(seconds=2), Film(".webm", "libvpx", seconds=2, muxer={"live": "1"})])
 def test_who_admits_a_file_knows_its_length_even_where_it_states_none(
     film: Film, processor: MediaProcessor, tmp_path: Path, out: Path
@@ -102,14 +113,20 @@ def test_who_admits_a_file_knows_its_length_even_where_it_states_none(
     assert admitted == [pytest.approx(2, abs=0.1)]
 
 
-def _make_silent(path: Path) -> Path:
-    """A film that announces sound and brings none, as a recorder whose microphone is off makes it."""
+def _make_silent(path: Path, speech: Path | None = None) -> Path:
+    """A film that announces sound and brings none, as a recorder whose microphone is off makes it; or in track two."""
     options = {".mp4": {"movflags": "empty_moov+frag_keyframe"}, ".webm": {"live": "1"}}
     codecs = ("libvpx", "libopus") if path.suffix == ".webm" else ("mpeg4", "aac")
     with av.open(path, "w", format={".mkv": "matroska"}.get(path.suffix), options=options.get(path.suffix, {})) as film:
         pictures = film.add_stream(codecs[0], rate=25)
         pictures.width, pictures.height, pictures.pix_fmt = 160, 90, "yuv420p"
         film.add_stream(codecs[1], rate=48_000, layout="stereo")
+        if speech:
+            heard = film.add_stream(codecs[1], rate=48_000, layout="stereo")
+            with av.open(speech) as recording:
+                for frame in recording.decode(audio=0):
+                    film.mux(heard.encode(frame))
+            film.mux(heard.encode(None))
         for index in range(50):
             frame = av.VideoFrame.from_ndarray(np.full((90, 160), index * 4, np.uint8), format="gray")
             film.mux(pictures.encode(frame.reformat(format="yuv420p")))

@@ -44,6 +44,8 @@ CASES = {
     "sound late, mp4": Shifted(Film(audio_start=1.0), sound=1.0),
     "sound late, mkv": Shifted(Film(".mkv", audio_start=1.0), sound=1.0),
     "sound late, ts": Shifted(Film(".ts", audio_start=1.0), sound=1.0),
+    "sound a little late, mkv": Shifted(Film(".mkv", audio="flac", audio_start=0.09), sound=0.09),
+    "sound a little late, mp4": Shifted(Film(audio_start=0.09), sound=0.09),
     "pictures late, mp4": Shifted(Film(video_start=1.0), pictures=1.0),
     "pictures late, mkv": Shifted(Film(".mkv", video_start=1.0), pictures=1.0),
     "pictures late, ts": Shifted(Film(".ts", video_start=1.0), pictures=1.0),
