@@ -280,17 +280,6 @@ def test_facts_survive_the_record() -> None:
     assert FileFacts.model_validate_json(facts.model_dump_json()) == facts
 
 
-def test_every_format_has_a_media_type_of_its_own_kind_and_unique_canonical_name() -> None:
-    canonical = [row.content_types[0] for row in FORMATS.values()]
-
-    assert len(set(canonical)) == len(canonical)
-    assert all(name == name.lower() and name.isalnum() for name in FORMATS)
-    for row in FORMATS.values():
-        assert all(name == name.lower() for name in (*row.content_types, *row.extensions))
-        if row.file_type in MEDIA_TYPES - {"mxf"}:
-            assert row.content_types[0].startswith(f"{row.kind}/")
-
-
 STARTS = st.sampled_from([head[:40] for _, head in HANDMADE] + [b"", b"OggS\x00", b"RIFF", b"\x1a\x45\xdf\xa3", b"ID3"])
 
 
