@@ -1,4 +1,8 @@
-"""Which process of `pytest -n` runs what: a file at a time, but for what shares a set-up of a minute."""
+"""Which process of `pytest -n` runs what: a file at a time, but for what shares a set-up of a minute.
+
+In the order of their names (`--no-loadscope-reorder`): those with the most tests first, as xdist would have it, leaves
+the slowest to the end, with one process alone.
+"""
 
 from __future__ import annotations
 
