@@ -184,6 +184,12 @@ def no_trial(target: Target, live: Live) -> Iterator[str]:
         yield f"a canary of version {version} is running: `promote` or `rollback` it first."
 
 
+def serves(target: Target, live: Live) -> Iterator[str]:
+    """For what changes a setting and is no release."""
+    for version in {each.version_of(each.serving) for each in services(target, live).values()} - {target.version}:
+        yield f"version {version} serves, and --version is {target.version}: check {version} out, and give it."
+
+
 def trial_is(target: Target, live: Live) -> Iterator[str]:
     """`promote` moves traffic to one version and Jobs to one: they must be the same."""
     for version in trial_versions(target, live) - {target.version}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -16,9 +17,9 @@ from deploy.faults import CannotDeploy
 from deploy.gcloud import Cloud, RealCloud
 from deploy.live import Live
 from deploy.options import parser
-from deploy.revisions import CANARY, services
+from deploy.revisions import CANARY, routed, services
 from deploy.session import Session, target_of
-from deploy.situation import superseded
+from deploy.situation import situation, superseded
 from deploy.smoke import api_key, smoke
 from deploy.snapshot import digest_of
 from deploy.target import UNKNOWN_NUMBER, Target
@@ -42,6 +43,13 @@ def main(arguments: Sequence[str], out: TextIO = sys.stdout, cloud: Cloud | None
         parser().error(str(error))
     except JobError as error:
         runner.say(f"✗ {error.message}")
+        return 1
+    except BrokenPipeError:
+        # Whoever read has enough (`plan … | head`); what is left in the buffer must not be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        return 1
+    except OSError as error:
+        runner.say(f"✗ {error.filename or 'this machine'}: {error.strerror}.")
         return 1
     except KeyboardInterrupt:
         runner.say("✗ interrupted: give the same command again, it goes on where it was.")
@@ -77,7 +85,12 @@ def _up(session: Session) -> None:
         session.run(phases.prepare(target, live))
         live = session.live()
         session.require(checks.images(target, live))
+    pods = situation(target, live)
     session.run(phases.up(target, live))
+    if pods.gke_route and not gke.pulls(live, pods):
+        session.runner.say(
+            "GKE takes work, and its subscriptions are new: give `gke up` now, or no pod pulls from them."
+        )
     words = f"secrets versions access latest --secret={target.resources.secrets['API_KEYS'].name}"
     session.runner.say(f"The hub: {target.url('ingest')}")
     session.runner.say(f"Its keys: gcloud {words} --project={target.project}")
@@ -123,27 +136,20 @@ def _promote(session: Session) -> None:
 
 
 def _rollback(session: Session) -> None:
-    """Traffic first; then Jobs, to the version that serves again."""
+    """Traffic first; then Jobs, to the version that serves again, and to the file types it routes."""
     target, live = session.target, _standing(session)
     if session.asked.canary_only and not checks.trial_versions(target, live):
         session.runner.say("No canary runs.")
         return
     session.run(traffic.rollback(target, live))
     live = session.live()
-    serving = {each.version_of(each.serving) for each in services(target, live).values()}
-    found = {name: jobs.job(target, live, name) for name in target.resources.jobs}
-    behind = [
-        name
-        for name, job in found.items()
-        if jobs.label(job, "previous") in serving and jobs.label(job, "version") not in serving
-    ]
-    for name in behind:
-        session.run(_job_back(session, live, name, str(jobs.label(found[name], "previous"))))
+    before = replace(target, settings={**target.settings, **routed(target, live)})
+    for name, version in jobs.behind(before, live):
+        session.run(_job_back(session, replace(before, version=version), live, name))
 
 
-def _job_back(session: Session, live: Live, name: str, version: str) -> Plan:
-    before = replace(session.target, version=version)
-    image = before.resources.jobs[name].image
+def _job_back(session: Session, before: Target, live: Live, name: str) -> Plan:
+    version, image = before.version, before.resources.jobs[name].image
     try:
         digest = digest_of(session.cloud, f"{before.image(image)}:{version}")
     except NotFound as cause:
@@ -177,11 +183,7 @@ def _destroy(session: Session) -> None:
 
 def _status(session: Session) -> None:
     live = session.live()
-    try:
-        metrics = session.metrics()
-    except JobError:
-        metrics = None
-    for line in status.lines(session.cloud, session.target, live, metrics):
+    for line in status.lines(session.cloud, session.target, live, session.metrics):
         session.runner.say(line)
 
 
@@ -195,6 +197,8 @@ def _gke(session: Session) -> None:
     live = _standing(session)
     target = session.target
     if session.asked.direction == "down":
+        if target.resources.gke.cluster in live.of("clusters"):
+            session.require(checks.no_trial(target, live), checks.serves(target, live), checks.images(target, live))
         session.run(gke.down(target, live))
         return
     session.require_stg()

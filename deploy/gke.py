@@ -25,6 +25,7 @@ def up(target: Target, live: Live, *, image: str, max_replicas: int | None) -> P
         *_phase(f"KEDA {manifests.KEDA_VERSION}", _keda(target)),
         *_phase("Identities", bind(target, _grants(target) - live.grants)),
         *_phase("Pods and their scaling", _pods(target, now, image, max_replicas)),
+        *_phase("The way back", functions.keep_way_back(target, live, now)),
         *_phase("Functions and Jobs send work", _tell(target, live, now)),
         *_phase("Traffic", functions.send_all_traffic(target, live, now)),
     )
@@ -35,14 +36,16 @@ def down(target: Target, live: Live) -> Plan:
     if target.resources.gke.cluster not in live.of("clusters"):
         return ()
     now = replace(situation(target, live), gke_route=False)
-    folder = str(manifests.folder(target.env))
+    namespace = target.resources.gke.namespace
     waiting = target.resources.accounts[target.resources.gke.account].subscriptions
     return (
+        *_phase("The way back", functions.keep_way_back(target, live, now)),
         *_phase("Functions and Jobs send no more work", _tell(target, live, now)),
         *_phase("Traffic", functions.send_all_traffic(target, live, now)),
         *_phase("Access", [_credentials(target)]),
-        # KEDA's operator must live to take its finalizer off the ScaledObject.
-        *_phase("Pods", [_kubectl(target, "delete", "--kustomize", folder, "--ignore-not-found", "--timeout=20m")]),
+        # While KEDA's operator lives, which takes its finalizer off the ScaledObject. By its name alone, which any
+        # machine knows; done when the last pod is gone.
+        *_phase("Pods", [_kubectl(target, "delete", "namespace", namespace, "--ignore-not-found", "--timeout=20m")]),
         *_phase(
             "Messages that are left",
             [command for name in waiting for command in phases.drain_one(target, live, now.subscription(name))],
@@ -56,6 +59,12 @@ def down(target: Target, live: Live) -> Plan:
             ],
         ),
     )  # fmt: skip
+
+
+def pulls(live: Live, now: Situation) -> bool:
+    """Were the subscriptions that functions publish for there already, when pods were last rolled?"""
+    known = live.of("subscriptions")
+    return all(name in known for name in now.subscriptions.values())
 
 
 def _create(target: Target, live: Live) -> list[Command]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from deploy import environment
 from deploy.command import Command, Flag, Lookup
 from deploy.live import Json, Live
-from deploy.situation import Situation
+from deploy.revisions import environment_of, services
+from deploy.situation import Situation, file_types, gpu_file_types
 from deploy.target import Target, as_json, digest
 
 
@@ -22,6 +23,26 @@ def deploy(target: Target, live: Live, situation: Situation, names: tuple[str, .
 
 def job(target: Target, live: Live, name: str) -> Json | None:
     return live.of(f"jobs {target.job_region(name)}").get(target.resources.jobs[name].name)
+
+
+def behind(target: Target, live: Live) -> Iterator[tuple[str, str]]:
+    """Jobs that are not what functions send work to, each with the version it belongs to.
+
+    They are of another version, or pull what is published for other file types than the target's.
+    """
+    serving = {each.version_of(each.serving) for each in services(target, live).values()}
+    for name in target.resources.jobs:
+        found = job(target, live, name)
+        if found is None:
+            continue
+        version, previous = label(found, "version"), label(found, "previous")
+        if version in serving:
+            if file_types(environment_of(found["spec"]["template"]["spec"]["template"]["spec"])) != gpu_file_types(
+                target
+            ):
+                yield name, str(version)
+        elif previous in serving:
+            yield name, str(previous)
 
 
 def label(found: Json | None, name: str) -> str | None:

@@ -12,6 +12,7 @@ from deploy.target import Target
 #: Traffic tags: the revision on trial, and the one to go back to.
 CANARY: Final = "canary"
 PREVIOUS: Final = "previous"
+_FILE_TYPES: Final = "GPU_FILE_TYPES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,15 @@ def services(target: Target, live: Live) -> dict[str, Service]:
         for function in target.resources.functions
         if (name := target.service(function)) in known
     }
+
+
+def routed(target: Target, live: Live) -> dict[str, str]:
+    """GPU_FILE_TYPES as the functions that serve have it; nothing where they do not agree, or do not say."""
+    serving = [
+        each.revisions[each.serving] for each in services(target, live).values() if each.serving in each.revisions
+    ]
+    told = {each.environment[_FILE_TYPES] for each in serving if _FILE_TYPES in each.environment}
+    return {_FILE_TYPES: told.pop()} if len(told) == 1 else {}
 
 
 def _service(found: Json, live: Live) -> Service:

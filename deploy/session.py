@@ -141,6 +141,8 @@ def target_of(asked: argparse.Namespace, root: Path, number: str = UNKNOWN_NUMBE
     version = asked.version or current_version(root)
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,62}", version):
         raise ValueError(f"--version {version}: it becomes a label, of lower case letters, digits, `-` and `_`")
+    if asked.secrets_dir and not asked.secrets_dir.is_dir():
+        raise ValueError(f"--secrets-dir {asked.secrets_dir}: there is no such folder")
     return Target(
         project=asked.project,
         number=number,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Final
 
 from deploy.gcloud import Cloud
@@ -12,6 +12,7 @@ from deploy.promql import Metrics
 from deploy.revisions import Service, services
 from deploy.situation import Situation, situation, superseded
 from deploy.target import Target
+from shared.errors import JobError
 
 _BACKLOG: Final = "sum by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages)"
 _OLDEST: Final = "max by (subscription_id) (pubsub_googleapis_com:subscription_oldest_unacked_message_age)"
@@ -25,12 +26,16 @@ _PEAK: Final = (
 _EXECUTIONS: Final = 20
 
 
-def lines(cloud: Cloud, target: Target, live: Live, metrics: Metrics | None) -> Iterator[str]:
+def lines(cloud: Cloud, target: Target, live: Live, metrics: Callable[[], Metrics]) -> Iterator[str]:
+    """`metrics` may raise JobError, and so may what is asked of it."""
     now = situation(target, live)
     yield from _functions(target, live)
     yield from _jobs(cloud, target, live)
     yield f"GKE         {'takes work' if now.gke_route else 'takes no work'}"
-    yield from _waiting(target, live, now, metrics)
+    try:
+        yield from [*_waiting(target, now, metrics())]
+    except JobError:
+        yield "backlog     not known: no access to Cloud Monitoring"
     for declared, name in superseded(target, live):
         yield f"{name}  is left from another filter of {declared}; `cleanup` deletes it when it is empty and not in use"
 
@@ -70,10 +75,7 @@ def _jobs(cloud: Cloud, target: Target, live: Live) -> Iterator[str]:
         yield f"{declared.name}  {version}  {running} running, {failed} of the last {len(executions)} failed"
 
 
-def _waiting(target: Target, live: Live, now: Situation, metrics: Metrics | None) -> Iterator[str]:
-    if metrics is None:
-        yield "backlog     not known: no access to Cloud Monitoring"
-        return
+def _waiting(target: Target, now: Situation, metrics: Metrics) -> Iterator[str]:
     backlog, oldest = _by(metrics, _BACKLOG, "subscription_id"), _by(metrics, _OLDEST, "subscription_id")
     for declared in target.resources.subscriptions:
         name = now.subscription(declared)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from http.client import HTTPException
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.request import Request, urlopen
@@ -32,7 +33,7 @@ def call(
     except HTTPError as cause:
         said = cause.read(500).decode(errors="replace").strip()
         raise NoGoodAnswer(f"{method} {place}: {cause.code} {cause.reason}. {said}", cause.code) from cause
-    except (URLError, TimeoutError, ConnectionError) as cause:
+    except (URLError, TimeoutError, ConnectionError, HTTPException) as cause:
         raise NoGoodAnswer(f"{method} {place}: no answer ({getattr(cause, 'reason', cause)}).") from cause
 
 

@@ -6,13 +6,16 @@ import json
 import mimetypes
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from hubctl.errors import BadUsage
 from shared.api import FieldFault, JobBody, UploadBody
 from shared.faults import faults_of
+
+#: Characters of what is no JSON.
+_SHOWN: Final = 200
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -45,8 +48,8 @@ def operations(given: Sequence[str]) -> list[Any] | None:
             continue
         try:
             parsed = json.loads(text)
-        except ValueError as cause:
-            raise BadUsage(f"--operations {text} is not JSON: {cause}") from cause
+        except (ValueError, RecursionError) as cause:
+            raise BadUsage(f"--operations {text[:_SHOWN]} is not JSON: {cause}") from cause
         asked.extend(parsed if isinstance(parsed, list) else [parsed])
     return asked or None
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
 import typer
+from pydantic import BaseModel, ConfigDict
+from rich.text import Text
 
 from hubctl import show_letters
 from hubctl.bodies import checked
 from hubctl.client import HubClient
-from hubctl.errors import BadUsage
+from hubctl.errors import BadUsage, HubRefused
 from hubctl.options import Json, Key, Url
 from hubctl.session import Session
+from hubctl.words import clean
+from shared.api import Accepted
 from shared.api_letters import MOST_REDRIVEN, DiscardBody, RedriveBody, RedriveReport
 from shared.letters import LetterState
 from shared.moments import moment
@@ -89,12 +94,16 @@ def redrive(
     ctx: typer.Context,
     letters: Annotated[list[str] | None, typer.Argument(metavar="LETTER…")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that wait and match.")] = False,
-    state: Annotated[Ended, typer.Option(help="With --all: how the jobs ended.")] = Ended.DEAD_LETTERED,
+    state: Annotated[
+        Ended | None, typer.Option(help="With --all: how the jobs ended; dead_lettered unless told.")
+    ] = None,
     code: Code = None,
     file_type: FileType = None,
     since: Since = None,
     until: Until = None,
-    limit: Annotated[int, typer.Option(min=1, help="With --all: how many at most.")] = MOST_REDRIVEN,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help=f"With --all: how many at most; {MOST_REDRIVEN} unless told.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="With --all: only say what would be done.")] = False,
     as_json: Json = False,
     url: Url = None,
@@ -104,15 +113,15 @@ def redrive(
     session: Session = ctx.obj.given(url, key)
     if bool(letters) == everything:
         raise BadUsage("name the letters, or give --all")
-    if not everything and (code or file_type or since or until or dry_run):
-        raise BadUsage("--code, --file-type, --since, --until and --dry-run are for --all")
+    if not everything and (state or code or file_type or since or until or limit or dry_run):
+        raise BadUsage("--state, --code, --file-type, --since, --until, --limit and --dry-run are for --all")
+    if letters:
+        _redrive_named(session, letters, as_json=as_json)
+        return
     with session.hub() as hub:
-        for letter in letters or ():
-            session.accepted(hub.redrive_letter(letter), as_json=as_json)
-        if not everything:
-            return
-        wanted = {"state": state.value, "code": code, "file_type": file_type, "dry_run": dry_run}
-        report = _redrive_all(hub, {**wanted, "since": _when(since), "until": _when(until)}, limit)
+        ended = (state or Ended.DEAD_LETTERED).value
+        wanted = {"state": ended, "code": code, "file_type": file_type, "dry_run": dry_run}
+        report = _redrive_all(hub, {**wanted, "since": _when(since), "until": _when(until)}, limit or MOST_REDRIVEN)
     if as_json:
         session.print_json(report)
     else:
@@ -138,6 +147,36 @@ def discard(
         session.print_json(kept)
     else:
         show_letters.letter(kept, session.out)
+
+
+class NamedReport(BaseModel):
+    """What became of letters that were named."""
+
+    model_config = ConfigDict(frozen=True)
+
+    redriven: tuple[Accepted, ...]
+    #: Letter → why it could not be.
+    left: dict[str, str]
+
+
+def _redrive_named(session: Session, letters: Sequence[str], *, as_json: bool) -> None:
+    """One after the other, whatever becomes of those before; leaves with 1 when some could not be."""
+    redriven: list[Accepted] = []
+    left: dict[str, str] = {}
+    with session.hub() as hub:
+        for letter in letters:
+            try:
+                redriven.append(hub.redrive_letter(letter))
+            except HubRefused as refused:
+                left[letter] = str(refused)
+                session.err.print(Text(f"{letter} left: {clean(str(refused))}"), soft_wrap=True)
+            else:
+                if not as_json:
+                    session.accepted(redriven[-1], as_json=False)
+    if as_json:
+        session.print_json(NamedReport(redriven=tuple(redriven), left=left))
+    if left:
+        raise typer.Exit(1)
 
 
 def _redrive_all(hub: HubClient, wanted: dict[str, Any], limit: int) -> RedriveReport:

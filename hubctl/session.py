@@ -30,6 +30,8 @@ class InSentences(TyperGroup):
             return super().invoke(ctx)
         except HubError as wrong:
             raise _told(wrong) from wrong
+        except UnicodeError as wrong:  # bytes of the command line that are no text, or a host that no name can be
+            raise _told(BadUsage(f"what was given cannot be sent: {wrong}")) from wrong
         except OSError as wrong:
             if wrong.errno == errno.EPIPE:
                 raise

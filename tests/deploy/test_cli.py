@@ -2,57 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from deploy.cli import main
-from deploy.command import Command
 from deploy.faults import CannotDeploy
-from shared.errors import NotFound
-from tests.deploy.projects import NUMBER, promoted, target, with_settings
-
-WHERE = ("--project", "hub-stg", "--region", "asia-northeast1", "--gpu-region", "asia-southeast1", "--env", "stg")
-PROD = ("--project", "hub-prod", "--region", "asia-northeast1", "--gpu-region", "asia-southeast1", "--env", "prod")
-TOOLS = {"Google Cloud SDK": "528.0.0", "alpha": "1", "beta": "1"}
-L4 = {"dimensionsInfos": [{"dimensions": {"region": "asia-southeast1"}, "details": {"value": "3"}}]}
-
-
-class Project:
-    """A project with nothing in it, that answers by gcloud's words; what changes it is written down."""
-
-    def __init__(self, answers: Mapping[str, Any] | None = None) -> None:
-        self._answers = {
-            "version": TOOLS,
-            "projects describe": {"projectId": "hub-stg", "projectNumber": NUMBER, "lifecycleState": "ACTIVE"},
-            "billing projects describe": {"billingEnabled": True},
-            "beta quotas info describe": L4,
-            **(answers or {}),
-        }
-        self.changes: list[str] = []
-
-    def read(self, *arguments: str) -> Any:
-        line = " ".join(arguments)
-        if line.startswith("artifacts docker images describe"):
-            raise NotFound("no such image")
-        found = [answer for words, answer in self._answers.items() if line.startswith(words)]
-        if found and isinstance(found[-1], Exception):
-            raise found[-1]
-        return found[-1] if found else {} if "get-iam-policy" in line else []
-
-    def text(self, *arguments: str) -> str:
-        raise CannotDeploy("not logged in")
-
-    def run(self, command: Command) -> None:
-        self.changes.append(command.title)
-
-
-def deploy(cloud: Project, *arguments: str) -> tuple[int, str]:
-    out = io.StringIO()
-    return main(arguments, out, cloud), out.getvalue()
+from tests.deploy.command_line import PROD, WHERE, Project, deploy
+from tests.deploy.projects import NUMBER, promoted, target
 
 
 @pytest.mark.parametrize(
@@ -211,58 +168,3 @@ def test_prod_gets_what_stg_has_had_for_a_while(
     _, out = deploy(cloud, "up", *PROD, "--version", "v2", *options)
     assert (said or "let Cloud Build make the images") in out
     assert bool(cloud.changes) is (said is None)
-
-
-TAKES_AWAY = (("destroy", "--yes"), ("cleanup",), ("rollback",))
-MOVES = (("canary", "10"), ("promote",), ("gke", "up"), ("gke", "down"))
-
-
-def running(project: str, env: str) -> dict[str, Any]:
-    """Answers for a project that has been deployed."""
-    live = with_settings(promoted(target()), {"v2": {"GPU_REGION": "asia-southeast1"}})
-    labels = {"app": "nca-fanout", "env": env}
-    return {
-        "projects describe": {"projectId": project, "projectNumber": NUMBER},
-        "services list": [{"name": "x/run.googleapis.com"}, {"name": "x/pubsub.googleapis.com"}],
-        "pubsub topics list": [{"name": f"projects/{project}/topics/alerts", "labels": labels}],
-        "run services list": list(live.lists["services"]),
-        "run revisions list": list(live.lists["revisions"]),
-    }
-
-
-@pytest.mark.parametrize("command", [*TAKES_AWAY, *MOVES])
-def test_prod_is_not_touched_as_stg(command: tuple[str, ...]) -> None:
-    cloud = Project(running("hub-stg", "prod"))
-    code, out = deploy(cloud, *command, *WHERE, "--version", "v2")
-    assert (code, cloud.changes) == (1, [])
-    assert "labelled env=prod, and --env is stg" in out
-
-
-@pytest.mark.parametrize("command", [*TAKES_AWAY, *MOVES])
-def test_forgotten_gpu_region_stops_what_would_miss_the_job(command: tuple[str, ...]) -> None:
-    cloud = Project(running("hub-stg", "stg"))
-    where = [each for each in WHERE if each not in ("--gpu-region", "asia-southeast1")]
-    code, out = deploy(cloud, *command, *where, "--version", "v2")
-    assert (code, cloud.changes) == (1, [])
-    assert "--gpu-region is asia-northeast1: use asia-southeast1" in out
-
-
-@pytest.mark.parametrize(
-    ("env", "typed", "done"),
-    [("stg", "", True), ("prod", "", False), ("prod", "hub-stg\n", False), ("prod", "hub-prod\n", True)],
-)
-def test_prod_is_destroyed_only_by_its_name(env: str, typed: str, done: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    cloud = Project(running(f"hub-{env}", env))
-    code, out = deploy(cloud, "destroy", "--yes", *(WHERE if env == "stg" else PROD))
-    assert (code == 0, bool(cloud.changes)) == (done, done), out
-
-
-def test_cleanup_without_the_set_that_serves_is_refused() -> None:
-    live = with_settings(promoted(target()), {"v2": {"GPU_FILE_TYPES": "mp4,mkv"}})
-    cloud = Project({**running("hub-stg", "stg"), "run revisions list": list(live.lists["revisions"])})
-    code, out = deploy(cloud, "cleanup", *WHERE)
-    assert (code, cloud.changes) == (1, [])
-    assert "what serves has GPU_FILE_TYPES=mkv,mp4" in out
-    assert deploy(cloud, "cleanup", *WHERE, "--set", "GPU_FILE_TYPES=mp4,mkv")[0] == 0
-    assert [title for title in cloud.changes if title.startswith("run revisions delete")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,8 +12,8 @@ from deploy.command import Command
 from deploy.faults import CannotDeploy
 from deploy.live import Live
 from deploy.manifests import FIXED_SETTINGS
-from deploy.situation import situation
-from tests.deploy.projects import promoted, target
+from deploy.situation import gpu_file_types, situation
+from tests.deploy.projects import promoted, subscription, target
 
 IMAGE = f"asia-northeast1-docker.pkg.dev/hub-stg/nca-fanout/gpu-worker@sha256:{'0' * 64}"
 CLUSTER = {"name": "nca-auto-gpu"}
@@ -44,10 +45,35 @@ def test_functions_hear_of_the_cluster_when_pods_can_come() -> None:
 def test_functions_hear_of_the_end_before_pods_go() -> None:
     plan = gke.down(target(), Live({"clusters": (CLUSTER,)}))
     commands = [command for phase in plan for command in phase.commands]
-    order = ["run deploy ingest", "delete --kustomize", "run jobs execute", "clusters delete"]
+    order = ["run deploy ingest", "delete namespace", "run jobs execute", "clusters delete"]
     found = [first(commands, words) for words in order]
     assert found == sorted(found)
     assert environment(commands)["ENABLE_GKE_ROUTE"] == "false"
+
+
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_there_is_a_way_back_from_both(direction: str) -> None:
+    live = promoted(target())
+    live = replace(live, lists={**live.lists, "clusters": (CLUSTER,)})
+    plan = gke.up(target(), live, image=IMAGE, max_replicas=None) if direction == "up" else gke.down(target(), live)
+    commands = [command for phase in plan for command in phase.commands]
+    kept = [n for n, each in enumerate(commands) if "update-tags=previous=" in str(each.arguments)]
+    assert len(kept) == len(target().resources.functions)
+    assert max(kept) < first(commands, "run deploy ingest")
+
+
+def test_taking_the_pods_away_needs_no_file_of_the_machine_that_made_them() -> None:
+    plan = gke.down(target(), Live({"clusters": (CLUSTER,)}))
+    (away,) = [command for phase in plan if phase.title == "Pods" for command in phase.commands]
+    assert not [word for word in away.arguments if "build" in word]
+
+
+def test_new_subscriptions_are_known_to_no_pod() -> None:
+    before = Live({"subscriptions": (subscription("gpu-gke-work", filter='attributes.fileType = "mp4"'),)})
+    assert not gke.pulls(before, situation(target(), before))
+    fitting = target().resources.subscriptions["gpu-gke-work"].filter_for(gpu_file_types(target()))
+    after = Live({"subscriptions": (subscription("gpu-gke-work", filter=fitting),)})
+    assert gke.pulls(after, situation(target(), after))
 
 
 def test_what_is_left_for_the_pods_goes_to_the_gpu_job() -> None:
@@ -58,7 +84,7 @@ def test_what_is_left_for_the_pods_goes_to_the_gpu_job() -> None:
 
 
 def test_functions_pinned_by_a_promotion_hear_of_it_too() -> None:
-    moves = [each for each in up(promoted(target())) if "update-traffic" in each.title]
+    moves = [each for each in up(promoted(target())) if "--to-latest" in each.arguments]
     assert len(moves) == len(target().resources.functions)
 
 

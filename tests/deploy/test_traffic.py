@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from deploy import checks, functions, traffic
+from deploy import checks, functions, jobs, traffic
 from deploy.command import Command, Plan
 from deploy.faults import CannotDeploy
 from deploy.functions import labels
 from deploy.live import Live
-from deploy.revisions import services
+from deploy.revisions import routed, services
 from deploy.situation import Situation, situation
-from tests.deploy.projects import on_trial, promoted, revision, service, target
+from tests.deploy.projects import on_trial, promoted, revision, service, target, variables, with_settings
 
 
 def flags(plan: Plan, name: str) -> set[str]:
@@ -247,6 +248,33 @@ def test_rollback_leaves_alone_what_an_up_has_tagged_and_not_left() -> None:
     others = [each for each in live.lists["services"] if each["metadata"]["name"] != "deliver"]
     plan = traffic.rollback(target(), Live({**live.lists, "services": (*others, stayed)}))
     assert "deliver" not in {str(each.arguments[3]) for phase in plan for each in phase.commands}
+
+
+def job(name: str, version: str, types: str, previous: str = "") -> dict[str, Any]:
+    spec = {"containers": [{"env": variables({"GPU_FILE_TYPES": types})}]}
+    labels = {"version": version, **({"previous": previous} if previous else {})}
+    return {"metadata": {"name": name, "labels": labels}, "spec": {"template": {"spec": {"template": {"spec": spec}}}}}
+
+
+@pytest.mark.parametrize(
+    ("version", "previous", "types", "behind"),
+    [
+        ("v2", "v1", "mp4,mov", []),
+        ("v2", "v1", "mp4", [("gpu", "v2")]),
+        ("v3", "v2", "mp4,mov", [("gpu", "v2")]),
+        ("v3", "v1", "mp4,mov", []),
+    ],
+)
+def test_jobs_follow_what_serves_to_its_version_and_its_file_types(
+    version: str, previous: str, types: str, behind: list[tuple[str, str]]
+) -> None:
+    """Else what functions publish lies where no execution pulls."""
+    live = with_settings(promoted(target()), {"v2": {"GPU_FILE_TYPES": "mov,mp4"}})
+    gpu = job(target().resources.jobs["gpu"].name, version, types, previous)
+    live = Live({**live.lists, f"jobs {target().gpu_region}": (gpu,)})
+    serving = target(settings=routed(target(), live))
+    assert serving.settings == {"GPU_FILE_TYPES": "mov,mp4"}
+    assert list(jobs.behind(serving, live)) == behind
 
 
 def pinned(state: str) -> Live:

@@ -57,6 +57,17 @@ def test_redrive_takes_letters_by_name(desk: Desk) -> None:
     assert states(desk, one, other) == [State.QUEUED, State.DEAD_LETTERED]
 
 
+def test_of_several_by_name_one_that_cannot_be_keeps_no_other_from_it(desk: Desk) -> None:
+    one, other = lost(desk, "a"), lost(desk, "b")
+    result = desk.hubctl("dlq", "redrive", one, "2025-11-23/gone", other, "--json")
+    told = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert [each["state"] for each in told["redriven"]] == ["queued", "queued"]
+    assert list(told["left"]) == ["2025-11-23/gone"]
+    assert "2025-11-23/gone left:" in result.stderr
+    assert states(desk, one, other) == [State.QUEUED, State.QUEUED]
+
+
 def test_redrive_all_goes_on_until_nothing_matches(desk: Desk) -> None:
     letters = [lost(desk, str(number)) for number in range(5)]
     assert "5 would be redriven" in desk.hubctl("dlq", "redrive", "--all", "--dry-run").stdout
@@ -84,6 +95,11 @@ def test_discard_wants_a_reason_and_keeps_it(desk: Desk) -> None:
         (("redrive",), 2),
         (("redrive", "2025-11-23/x", "--all"), 2),
         (("redrive", "2025-11-23/x", "--code", "x"), 2),
+        (("redrive", "2025-11-23/x", "--state", "failed"), 2),
+        (("redrive", "2025-11-23/x", "--limit", "1"), 2),
+        (("redrive", "2025-11-23/nothing"), 1),
+        (("show", "\udcff"), 2),
+        (("list", "--code", "\udcff"), 2),
         (("list", "--since", "yesterday"), 2),
         (("redrive", "--all", "--code", "a b"), 2),
         (("show", "2025-11-23/nothing"), 3),

@@ -55,6 +55,7 @@ def test_lost_answer_of_a_submit_is_asked_for_again_under_the_same_key(hub: Hub)
         (("gs://media/a.mp4", "-o", "paint"), "  operations.0: "),
         (("gs://media/a.mp4", "-o", '{"name": "thumbnails", "count": 0}'), "  operations.0.count: "),
         (("gs://media/a.mp4", "-o", "{name"), "is not JSON"),
+        (("gs://media/a.mp4", "-o", "[" * 100_000), "is not JSON"),
         (("gs://media/a.mp4", "-o", "probe", "--label", "team"), "key=value"),
         (("gs://media/a.mp4", "-o", "probe", "--label", f"probe={'x' * 201}"), "  labels.probe: "),
         (("gs://media/a.mp4", "-o", "probe", "--webhook", "example.com"), "webhook_url"),
