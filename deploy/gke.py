@@ -62,7 +62,7 @@ def down(target: Target, live: Live) -> Plan:
 
 
 def pulls(live: Live, now: Situation) -> bool:
-    """Were the subscriptions that functions publish for there already, when pods were last rolled?"""
+    """Are the subscriptions that workers are told of there already, so that pods may know them?"""
     known = live.of("subscriptions")
     return all(name in known for name in now.subscriptions.values())
 
