@@ -85,9 +85,9 @@ def _up(session: Session) -> None:
         session.run(phases.prepare(target, live))
         live = session.live()
         session.require(checks.images(target, live))
-    pods = situation(target, live)
+    now = situation(target, live)
     session.run(phases.up(target, live))
-    if pods.gke_route and not gke.pulls(live, pods):
+    if now.gke_route and not gke.pulls(live, now):
         session.runner.say(
             "GKE takes work, and its subscriptions are new: give `gke up` now, or no pod pulls from them."
         )

@@ -36,12 +36,10 @@ def behind(target: Target, live: Live) -> Iterator[tuple[str, str]]:
         if found is None:
             continue
         version, previous = label(found, "version"), label(found, "previous")
-        if version in serving:
-            if file_types(environment_of(found["spec"]["template"]["spec"]["template"]["spec"])) != gpu_file_types(
-                target
-            ):
-                yield name, str(version)
-        elif previous in serving:
+        pulled = file_types(environment_of(found["spec"]["template"]["spec"]["template"]["spec"]))
+        if version in serving and pulled != gpu_file_types(target):
+            yield name, str(version)
+        elif version not in serving and previous in serving:
             yield name, str(previous)
 
 
