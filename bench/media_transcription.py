@@ -41,11 +41,6 @@ _PIECES: Final = (
 #: Files, and seconds of the long one, for each second of the film: forty, and five minutes, beside the real one.
 _FILES: Final = 0.4
 _LONG_SECONDS: Final = 3
-#: A second recording that lies beside the project on some machines.
-_JFK: Final = Path(__file__).resolve().parents[2] / "shared" / "media" / "jfk.flac"
-_JFK_TEXT: Final = (
-    "And so, my fellow Americans, ask not what your country can do for you, ask what you can do for your country."
-)
 
 Samples = NDArray[np.float32]
 
@@ -79,18 +74,14 @@ def measure_transcription(setting: Setting, compute_type: str = "auto") -> list[
 
 
 def _long(setting: Setting, rivals: _Rivals, reading: Samples) -> list[Figure]:
-    parts = [(reading, _READING)]
-    if _JFK.exists():
-        parts.append((_decoded(_JFK), _JFK_TEXT))
-    wanted = _LONG_SECONDS * setting.seconds * SAMPLE_RATE
-    times = max(round(wanted / sum(len(samples) for samples, _ in parts)), 1)
-    samples = np.concatenate([part for part, _ in parts] * times)
+    times = max(round(_LONG_SECONDS * setting.seconds * SAMPLE_RATE / len(reading)), 1)
+    samples = np.concatenate([reading] * times)
     return _compared(
         setting,
         f"{len(samples) / SAMPLE_RATE:.0f} s of speech",
         lambda: [rivals.ours(samples)],
         lambda: [rivals.plain(samples)],
-        [" ".join([text for _, text in parts] * times)],
+        [" ".join([_READING] * times)],
         bounds=(1.35, 1.6),
     )
 
