@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -51,11 +53,12 @@ class StartFailed(PermanentError):
 class Child:
     """One running program, with all that it started."""
 
-    def __init__(self, name: str, process: subprocess.Popen[bytes], *, leash: str, log: Path) -> None:
+    def __init__(self, name: str, process: subprocess.Popen[bytes], *, leash: str, log: Path, scratch: Path) -> None:
         self.name = name
         self.log = log
         self._process = process
         self._leash = leash
+        self._scratch = scratch
 
     @property
     def pid(self) -> int:
@@ -77,11 +80,12 @@ class Child:
         self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> int:
-        """SIGKILL to the program and everything it started; answer the exit code."""
+        """SIGKILL to the program and everything it started; answer the exit code. Its temporary files go with it."""
         if self._process.poll() is None:
             with suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGKILL)
         kill_leashed(self._leash)
+        shutil.rmtree(self._scratch, ignore_errors=True)
         return self._process.wait()
 
     def stop(self, grace_s: float = GRACE_S) -> int:
@@ -106,11 +110,13 @@ class Processes:
 
     def __init__(self) -> None:
         self._leash = "/".join(filter(None, (os.environ.get(LEASH), secrets.token_hex(8))))
+        # Short: a worker's sockets lie below it, whose addresses hold 107 bytes.
+        self._scratch = Path(tempfile.mkdtemp(prefix="local-"))
         self._children: list[Child] = []
         self._lock = threading.Lock()
         self._closed = False
         self._watchdog = subprocess.Popen(
-            [sys.executable, "-I", "-S", watchdog.__file__, self._leash],
+            [sys.executable, "-I", "-S", watchdog.__file__, self._leash, self._scratch],
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
@@ -120,6 +126,7 @@ class Processes:
     ) -> Child:
         """Start a program in a session of its own; `env` is all it sees, `log` gets its output, appended.
 
+        Its temporary files are its own, and go when it is killed, as a container's do.
         Raises MissingTool when there is no such program, StartFailed once this object is closed.
         """
         leash = f"{self._leash}/{secrets.token_hex(4)}"
@@ -127,10 +134,11 @@ class Processes:
         with self._lock, log.open("ab") as output:
             if self._closed:
                 raise StartFailed(f"{name}: the local cloud is stopping")
+            scratch = Path(tempfile.mkdtemp(prefix="", dir=self._scratch))
             try:
                 process = subprocess.Popen(
                     [str(part) for part in argv],
-                    env={**env, LEASH: leash},
+                    env={**env, LEASH: leash, "TMPDIR": str(scratch)},
                     cwd=cwd,
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -139,7 +147,7 @@ class Processes:
                 )
             except FileNotFoundError as cause:
                 raise MissingTool(f"{name}: {cause.filename} is not there to be started") from cause
-            child = Child(name, process, leash=leash, log=log)
+            child = Child(name, process, leash=leash, log=log, scratch=scratch)
             # Those that ended by themselves stay listed only until the next start: a busy day starts thousands.
             self._children = [other for other in self._children if other.poll() is None]
             self._children.append(child)

@@ -1,4 +1,4 @@
-"""Kills what a supervisor started, once the supervisor is gone, however it went.
+"""Kills what a supervisor started, and removes their scratch files, once the supervisor is gone, however it went.
 
 Every child of `local.processes` carries a leash in its environment, which its own children inherit; neither
 setsid nor a double fork takes it off. The watchdog holds one end of a pipe whose other end only the supervisor
@@ -6,12 +6,13 @@ has: when that closes (exit, crash, SIGKILL), it kills everything on the leash.
 Leashes nest (`run/child/run/child`): an outer watchdog also ends what an inner supervisor started.
 
 PR_SET_PDEATHSIG would not do: it reaches no grandchildren, and fires when the *thread* that forked ends.
-Only the standard library here: it runs as `python -I -S watchdog.py LEASH`, which starts in about 15 ms.
+Only the standard library here: it runs as `python -I -S watchdog.py LEASH SCRATCH`, which starts within some 20 ms.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -71,10 +72,11 @@ def _carries(process: Path, leash: str) -> bool:
     return any(variable == prefix or variable.startswith(prefix + b"/") for variable in variables)
 
 
-def _watch(leash: str) -> None:
+def _watch(leash: str, scratch: str) -> None:
     sys.stdin.buffer.read()
     kill_leashed(leash, quiet_looks=3)
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 if __name__ == "__main__":
-    _watch(sys.argv[1])
+    _watch(*sys.argv[1:])

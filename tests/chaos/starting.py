@@ -96,7 +96,6 @@ def _profile(fronts: Fronts, nursery: Path, folder: Path, receiver: Receiver, ch
     extra = {
         "FAULTS": str(folder / "faults"),
         "NURSERY": str(nursery),
-        "TMPDIR": str(folder),
         "SOURCE_BUCKETS": RESULTS,
         "MAX_SOURCE_BYTES": str(2**20),
         "PROGRESS_SECONDS": "0.3",

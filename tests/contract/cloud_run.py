@@ -25,7 +25,7 @@ JOB = f"{PARENT}/jobs/worker"
 #: Writes down its arguments and environment, then does as CODE says.
 WORKER = """
 import json, os, sys, time
-env = {name: value for name, value in os.environ.items() if name != "LOCAL_CLOUD_LEASH"}
+env = {name: value for name, value in os.environ.items() if name not in ("LOCAL_CLOUD_LEASH", "TMPDIR")}
 name = "-".join((os.environ["CLOUD_RUN_TASK_INDEX"], os.environ["CLOUD_RUN_TASK_ATTEMPT"]))
 with open(f"{os.environ['SEEN']}/{name}.{os.getpid()}", "w") as file:
     json.dump({"argv": sys.argv[1:], "env": env}, file)

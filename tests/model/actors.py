@@ -52,6 +52,14 @@ class Actor:
     name: str
     act: Callable[[FakeServices], object]
     when: Callable[[Job | None], bool] = lambda job: True
+    #: So many of its first reads of the record only look whether it is there and whose it is.
+    glances: int = 0
+    #: Is it the actor before it over again, but for the name? Then that one begins first: the other way is the same.
+    is_twin: bool = False
+
+
+def twin(actor: Actor) -> Actor:
+    return replace(actor, is_twin=True)
 
 
 def submitter(name: str) -> Actor:
@@ -148,6 +156,7 @@ def canceller(name: str = "cancel") -> Actor:
         name,
         lambda services: jobs.cancel(cast(flask.Request, None), services, _key(services), JOB_ID).status_code,
         when=lambda job: job is not None,
+        glances=1,
     )
 
 
@@ -157,6 +166,7 @@ def redriver(name: str = "redrive") -> Actor:
         name,
         lambda services: jobs.redrive(cast(flask.Request, None), services, _key(services), JOB_ID).status_code,
         when=lambda job: job is not None and job.state != "running",
+        glances=1,
     )
 
 

@@ -3,13 +3,23 @@
 A state is the world, what every process has seen, and how much mischief is left. A process is a function of what it
 has seen, so a state is left in the same ways however it was reached; and every move adds to somebody's past or takes
 from the mischief, so no schedule comes back to a state, and a level can be forgotten once the next one is known.
-Holzmann, The Model Checker SPIN, 1997; Godefroid, Partial-Order Methods, 1996, for calls that nobody else can notice.
+Holzmann, The Model Checker SPIN, 1997.
+
+Of schedules that differ in nothing one is enough:
+
+* calls that nobody else can notice are made at once (Godefroid, Partial-Order Methods, 1996);
+* who has read the record writes it at once, at that time of the clock: had another written in between, the write would
+  be refused, and the process would read again as if it never had (Flanagan, Freund and Qadeer, Exploiting Purity for
+  Atomicity, 2004);
+* of two processes that differ in their names only, the first begins first;
+* processes that go on alike are the same (`tests.model.alike`).
+
+`Explorer.of(scenario, apart=True)` does without all but the first; both must come to the same ends.
 """
 
 from __future__ import annotations
 
 import logging
-import random
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
@@ -18,7 +28,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from shared.job import Job
-from tests.model.cloud import JOB_ID
+from tests.model.cloud import JOB_ID, Cloud
 from tests.model.lives import DEAD, FAULTS, Lives
 from tests.model.promises import Broken
 from tests.model.scenario import Mischief, Scenario
@@ -31,8 +41,6 @@ class Node(NamedTuple):
     world: int
     lives: tuple[int, ...]
     mischief: Mischief
-    #: Who made the last move, where preemptions are counted.
-    running: int = -1
 
 
 @dataclass
@@ -44,6 +52,8 @@ class Explored:
     worlds: int = 0
     schedules: int = 0
     longest: int = 0
+    #: The worlds in which nobody has anything left to do.
+    ends: set[Cloud] = field(default_factory=set)
     #: False when it ended at `most_states`.
     is_whole: bool = True
 
@@ -53,18 +63,6 @@ class Explored:
             f"{extent} {self.states:,} states, {self.moves:,} moves, {self.worlds:,} worlds, "
             f"{float(self.schedules):.2g} schedules of up to {self.longest} steps"
         )
-
-
-@dataclass(frozen=True)
-class Wandered:
-    """What was met by chance."""
-
-    schedules: int
-    steps: int
-    worlds: int
-
-    def __str__(self) -> str:
-        return f"{self.schedules:,} schedules by chance, {self.steps:,} steps, {self.worlds:,} worlds"
 
 
 class Failed(AssertionError):
@@ -94,8 +92,8 @@ class Explorer:
     _moves: list[str] = field(default_factory=list)
 
     @classmethod
-    def of(cls, scenario: Scenario) -> Explorer:
-        return cls(scenario, Lives(scenario))
+    def of(cls, scenario: Scenario, *, apart: bool = False) -> Explorer:
+        return cls(scenario, Lives(scenario, apart=apart))
 
     def explore(self, *, most_states: int | None = None) -> Explored:
         """Look at every state there is, or at the first so many. Raises Failed."""
@@ -116,26 +114,12 @@ class Explorer:
                     following[reached] = (known[0], known[1] + ways) if known else (self._note(number, move), ways)
                 if is_end:
                     found.schedules += ways
+                    found.ends.add(self.lives.cloud(node.world))
             found.longest += bool(following)
             level = following
         found.is_whole = not level
         found.states, found.worlds = len(self._moves), self.lives.worlds
         return found
-
-    def wander(self, walks: int, *, seed: int) -> Wandered:
-        """So many schedules from beginning to end, each move drawn by chance. Raises Failed.
-
-        For casts with too many schedules to look at all of them: of these, most have many preemptions.
-        """
-        chance, steps, first = random.Random(seed), 0, self.first()
-        with _silence():
-            for _ in range(walks):
-                node, schedule = first, list[str]()
-                while moves := self._checked(node, schedule):
-                    move, node = chance.choice(moves)
-                    schedule.append(move)
-                steps += len(schedule)
-        return Wandered(walks, steps, self.lives.worlds)
 
     def play(self, schedule: Sequence[str]) -> Iterator[tuple[str, Job | None]]:
         """One schedule, move by move, and the record after each. Raises Failed where a promise is broken."""
@@ -158,19 +142,29 @@ class Explorer:
         return Node(self.lives.first(), tuple(range(len(self.scenario.actors))), self.scenario.mischief)
 
     def leave(self, node: Node) -> Iterator[tuple[str, Node]]:
-        """Every move there is from here, and where it leads. Raises _Stumbled."""
+        """Every move that is looked at from here, and where it leads. Raises _Stumbled."""
         calls = [self.lives.next(node.world, process, life) for process, life in enumerate(node.lives)]
-        private = [process for process, call in enumerate(calls) if call and self.lives.is_private(call[1])]
-        going = node.running if node.running >= 0 and calls[node.running] else None
-        for process in private[:1] or range(len(calls)):
-            call = calls[process]
-            is_preemption = going not in (None, process)
-            if call is not None and not (is_preemption and node.mischief.preemptions == 0):
-                yield from self._made(_preempted(node, process) if is_preemption else node, process, call)
-        if private:
-            return
+        for process, call in enumerate(calls):
+            if call and self.lives.is_private(*call):
+                yield from self._made(node, process, call)
+                return
+        if not self.lives.apart:
+            for process, call in enumerate(calls):
+                if call and self.lives.is_decided(node.world, *call):
+                    yield from self._made(node, process, call)
+                    yield from self._lapsed(node)
+                    return
+        for process, call in enumerate(calls):
+            if call and not self._waits_for_twin(node, process):
+                yield from self._made(node, process, call)
         if not all(map(self.lives.is_over, node.lives)):
-            yield from self._befallen(node)
+            yield from self._lapsed(node)
+            yield from self._redelivered(node)
+
+    def _waits_for_twin(self, node: Node, process: int) -> bool:
+        if self.lives.apart or not self.scenario.actors[process].is_twin or self.lives.has_begun(node.lives[process]):
+            return False
+        return not self.lives.has_begun(node.lives[process - 1])
 
     def _made(self, node: Node, process: int, made: tuple[int, Call]) -> Iterator[tuple[str, Node]]:
         """The process makes its next call, or dies before it."""
@@ -184,21 +178,20 @@ class Explorer:
             except Broken as broken:
                 raise _Stumbled(broken, move) from broken
             left = mischief._replace(faults=mischief.faults - 1) if is_fault else mischief
-            running = -1 if mischief.preemptions is None else process
-            yield move, Node(world, _with(node.lives, process, reached), left, running)
+            yield move, Node(world, _with(node.lives, process, reached), left)
         if mischief.deaths and self.lives.has_begun(node.lives[process]):
             left = mischief._replace(deaths=mischief.deaths - 1)
-            yield f"{name} dies", Node(node.world, _with(node.lives, process, DEAD), left, node.running)
+            yield f"{name} dies", Node(node.world, _with(node.lives, process, DEAD), left)
 
-    def _befallen(self, node: Node) -> Iterator[tuple[str, Node]]:
-        """What nobody does."""
-        mischief = node.mischief
-        if mischief.lapses:
-            left = mischief._replace(lapses=mischief.lapses - 1)
-            yield LAPSE, Node(self.lives.later(node.world), node.lives, left, node.running)
-        if mischief.redeliveries and (again := self.lives.redelivered(node.world)) != node.world:
-            left = mischief._replace(redeliveries=mischief.redeliveries - 1)
-            yield "redelivery", Node(again, node.lives, left, node.running)
+    def _lapsed(self, node: Node) -> Iterator[tuple[str, Node]]:
+        if node.mischief.lapses:
+            left = node.mischief._replace(lapses=node.mischief.lapses - 1)
+            yield LAPSE, Node(self.lives.later(node.world), node.lives, left)
+
+    def _redelivered(self, node: Node) -> Iterator[tuple[str, Node]]:
+        if node.mischief.redeliveries and (again := self.lives.redelivered(node.world)) != node.world:
+            left = node.mischief._replace(redeliveries=node.mischief.redeliveries - 1)
+            yield "redelivery", Node(again, node.lives, left)
 
     def _tried(self, node: Node, number: int) -> Iterator[tuple[str, Node]]:
         """The moves of a state, after a look at what comes if the power is cut here. Raises Failed."""
@@ -209,16 +202,6 @@ class Explorer:
             raise Failed(stumbled.broken, [*self._schedule(number), stumbled.move]) from stumbled.broken
         except Broken as broken:
             raise Failed(broken, self._schedule(number)) from broken
-
-    def _checked(self, node: Node, schedule: Sequence[str]) -> list[tuple[str, Node]]:
-        """The moves of a state that `schedule` led to, after a look at what comes if the power is cut here."""
-        try:
-            self.lives.rest(node.world, node.lives)
-            return list(self.leave(node))
-        except _Stumbled as stumbled:
-            raise Failed(stumbled.broken, [*schedule, stumbled.move]) from stumbled.broken
-        except Broken as broken:
-            raise Failed(broken, schedule) from broken
 
     def _note(self, parent: int, move: str) -> int:
         self._parents.append(parent)
@@ -231,12 +214,6 @@ class Explorer:
             moves.append(self._moves[number])
             number = self._parents[number]
         return moves[::-1]
-
-
-def _preempted(node: Node, process: int) -> Node:
-    """The same state for a move of another process than the one that could go on."""
-    left = node.mischief.preemptions
-    return node if left is None else node._replace(mischief=node.mischief._replace(preemptions=left - 1))
 
 
 def _with(lives: tuple[int, ...], process: int, life: int) -> tuple[int, ...]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
+from functools import partial
 from typing import Any, Final
 
-from shared.errors import JobError, Unavailable
+from shared.errors import JobError
+from shared.objects import StoredObject
 from shared.submit import Submitted
 from tests.fakes.objects import FakeObjects
 from tests.fakes.processor import FakeProcessor, succeed
 from tests.fakes.services import FakeServices, fake_services
 from tests.fakes.world import NO_BEATS, World
 from tests.model.actors import ARTIFACT, Receiver
+from tests.model.alike import DOWN, TIMED_OUT, Life, Likeness, is_accepted, kept
 from tests.model.cloud import Cloud
 from tests.model.promises import LEASE_SECONDS, MAX_ATTEMPTS, Broken, check_answer, check_rest, check_step
 from tests.model.scenario import Scenario
@@ -43,10 +46,12 @@ _PRIVATE: Final = (
 )
 _DURATIONS: Final = re.compile(rb'"(processing_seconds|real_time_factor)":[0-9.e-]+')
 _EFFECTS: Final = ("objects.write ", "objects.delete ", "topics.publish ", "queues.enqueue ")
+_READ: Final = "objects.read jobs/"
+_WRITE: Final = "objects.write jobs/"
 
 #: How a call is answered: a choice of the model, or one of these.
 FAITHFUL: Final = ""
-DOWN, LOST, REFUSED = FAULTS = ("the service is down", "the answer is lost", "the client's own retry is refused")
+FAILS, LOST, REFUSED = FAULTS = ("the service is down", "the answer is lost", "the client's own retry is refused")
 
 Build = Callable[[Script], FakeServices]
 
@@ -72,24 +77,28 @@ def build(script: Script, objects: type[TimelessObjects] = TimelessObjects) -> F
 
 @dataclass
 class Lives:
-    """Worlds and lives are known by numbers. A life is what one process has seen until now, from its first call on."""
+    """Worlds and lives are known by numbers; of lives that go on alike, all by the same one, unless told `apart`."""
 
     scenario: Scenario
     builder: Build = build
+    apart: bool = False
     script: Script = field(default_factory=Script)
     _worlds: list[Cloud] = field(default_factory=list)
     _numbers: dict[Any, int] = field(default_factory=dict)
-    #: (process, when it began, what it saw); None of one that has not begun.
-    _lives: list[tuple[int, datetime, tuple[Seen, ...]] | None] = field(default_factory=list)
+    #: None of one that has not begun.
+    _lives: list[Life | None] = field(default_factory=list)
     _next: dict[int, Call | Ended] = field(default_factory=dict)
     _steps: dict[tuple[int, int, str], tuple[int, int]] = field(default_factory=dict)
     _due: dict[tuple[int, str], bool] = field(default_factory=dict)
     _again: dict[int, int] = field(default_factory=dict)
     _rests: set[tuple[int, bool]] = field(default_factory=set)
+    _glance: Any = None
 
     def __post_init__(self) -> None:
         self.services = self.builder(self.script)
         self._lives += [None] * len(self.scenario.actors)
+        acts = [partial(actor.act, self.services) for actor in self.scenario.actors]
+        self._likeness = Likeness(self.script, acts)
 
     def first(self) -> int:
         """The world in which all begins."""
@@ -115,14 +124,14 @@ class Lives:
         if not self.has_begun(life):
             if not self.scenario.actors[process].when(self._worlds[world].job):
                 return None
-            life = self._begun(process, self._worlds[world].now)
-        following = self._following(life)
+            life = self._number(Life(process, self._worlds[world].now))
+        following = self._next[life]
         if isinstance(following, Ended) or not self._is_due(world, following.text):
             return None
         return life, following
 
     def is_over(self, life: int) -> bool:
-        return life == DEAD or (self.has_begun(life) and isinstance(self._following(life), Ended))
+        return life == DEAD or (self.has_begun(life) and isinstance(self._next[life], Ended))
 
     def ways(self, call: Call, *, with_faults: bool) -> Iterator[str]:
         """How this call may be answered."""
@@ -132,14 +141,26 @@ class Lives:
         yield FAITHFUL
         if not with_faults:
             return
-        yield DOWN
+        yield FAILS
         if call.text.startswith(_EFFECTS):
             yield LOST
         if call.text.startswith("objects.write "):
             yield REFUSED
 
-    def is_private(self, call: Call) -> bool:
-        return call.text.startswith(_PRIVATE)
+    def is_private(self, life: int, call: Call) -> bool:
+        """Is it all the same when this call is made?"""
+        return call.text.startswith(_PRIVATE) or (not self.apart and self._is_glance(life, call))
+
+    def is_decided(self, world: int, life: int, call: Call) -> bool:
+        """Does it write the record that it has just read, on the condition that nobody else has written it since?"""
+        found = self._lives[life]
+        assert found is not None
+        if not call.text.startswith(_WRITE) or not found.seen or found.now != self._worlds[world].now:
+            return False
+        last = found.seen[-1]
+        if not last.call.startswith(_READ) or not isinstance(last.answer, StoredObject):
+            return False
+        return ("if_generation", last.answer.generation) in call.arguments()
 
     def step(self, world: int, life: int, way: str) -> tuple[int, int]:
         """The world and the life after the life's next call was answered so. Raises Broken."""
@@ -177,60 +198,50 @@ class Lives:
         check_rest(Cloud.of(self.services), is_accepted=key[1])
 
     def _make(self, world: int, life: int, way: str) -> tuple[int, int]:
-        before = self._worlds[world]
-        found = self._lives[life]
-        call = self._following(life)
+        before, found, call = self._worlds[world], self._lives[life], self._next[life]
         assert found is not None
         assert isinstance(call, Call)
-        process, started, seen = found
         answer = self._answer(before, call, way)
         after = Cloud.of(self.services)
-        check_step(self.scenario.actors[process].name, before, after)
-        number = self._life(
-            (life, repr(answer), before.now), (process, started, (*seen, Seen(call.text, answer, before.now)))
-        )
-        return self._world(after), self._closed(number, after)
+        check_step(self.scenario.actors[found.process].name, before, after)
+        if not self.apart:
+            answer = self._glanced(answer) if self._is_glance(life, call) else kept(call.text, answer)
+        key = (life, repr(answer), before.now)
+        if key not in self._numbers:
+            self._numbers[key] = self._number(found.after(Seen(call.text, answer, before.now)))
+        reached = self._numbers[key]
+        ended = self._next[reached]
+        if isinstance(ended, Ended) and isinstance(ended.result, Submitted):
+            check_answer(ended.result, after)
+        return self._world(after), reached
 
     def _answer(self, before: Cloud, call: Call, way: str) -> Any:
         before.restore(self.services)
-        if way == DOWN:
-            return Unavailable("down")
+        if way == FAILS:
+            return DOWN
         if way not in (FAITHFUL, LOST, REFUSED):
             return way
         try:
             answer = call.do()
         except JobError as error:
             return error
-        return {FAITHFUL: answer, LOST: Unavailable("timed out"), REFUSED: None}[way]
+        return {FAITHFUL: answer, LOST: TIMED_OUT, REFUSED: None}[way]
 
-    def _closed(self, life: int, cloud: Cloud) -> int:
-        """Of a process that went through nothing counts any more but how it ended."""
-        following = self._following(life)
-        if not isinstance(following, Ended):
-            return life
-        result = following.result
-        if isinstance(result, Exception) and not isinstance(result, JobError):
-            raise AssertionError("a process ended with a bug") from result
-        if isinstance(result, Submitted):
-            check_answer(result, cloud)
-        process, started, _ = self._lives[life] or (0, cloud.now, ())
-        is_accepted = isinstance(result, Submitted)
-        number = self._life(("ended", process, is_accepted), (process, started, ()))
-        self._next[number] = Ended(is_accepted)
-        return number
+    def _is_glance(self, life: int, call: Call) -> bool:
+        found = self._lives[life]
+        assert found is not None
+        reads = sum(seen.call.startswith(_READ) for seen in found.seen)
+        return call.text.startswith(_READ) and reads < self.scenario.actors[found.process].glances
+
+    def _glanced(self, answer: Any) -> Any:
+        """The first answer there was to a glance, whichever the record's state."""
+        if answer is not None and self._glance is None:
+            self._glance = answer
+        return answer and self._glance
 
     def _is_accepted(self, life: int) -> bool:
         following = self._next.get(life)
-        return isinstance(following, Ended) and following.result is True
-
-    def _following(self, life: int) -> Call | Ended:
-        if life not in self._next:
-            found = self._lives[life]
-            assert found is not None
-            process, started, seen = found
-            act = self.scenario.actors[process].act
-            self._next[life] = self.script.next_of(lambda: act(self.services), started, seen)
-        return self._next[life]
+        return isinstance(following, Ended) and is_accepted(following)
 
     def _is_due(self, world: int, text: str) -> bool:
         """Is there what this call waits for?"""
@@ -247,12 +258,14 @@ class Lives:
             )
         return self._due[key]
 
-    def _begun(self, process: int, now: datetime) -> int:
-        return self._life(("begun", process, now), (process, now, ()))
-
-    def _life(self, key: object, life: tuple[int, datetime, tuple[Seen, ...]]) -> int:
+    def _number(self, life: Life) -> int:
+        following = self._likeness.following(life)
+        key: object = (life.process, life.began, repr(life.seen))
+        if isinstance(following, Ended) or not self.apart:
+            key = self._likeness.of(life, following, faults=self.scenario.mischief.faults)
         if key not in self._numbers:
             self._numbers[key] = len(self._lives)
+            self._next[len(self._lives)] = following
             self._lives.append(life)
         return self._numbers[key]
 

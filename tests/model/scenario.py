@@ -17,6 +17,7 @@ from tests.model.actors import (
     redriver,
     submitter,
     sweeper,
+    twin,
     undertaker,
     worker,
 )
@@ -33,8 +34,6 @@ class Mischief(NamedTuple):
     deaths: int = 0
     #: A call fails, or its answer is lost after it took effect.
     faults: int = 0
-    #: A process that could go on has to wait for another; None for any number.
-    preemptions: int | None = None
 
 
 #: All goes well, but for the power.
@@ -53,23 +52,18 @@ def queued(services: FakeServices) -> None:
     submit(request(services), services)
 
 
-#: Everybody at once; too many schedules for all of them, so those with few preemptions
-#: (Musuvathi and Qadeer, Iterative Context Bounding, PLDI 2007: most faults of concurrency need no more than two).
 EVERYBODY: Final = (
     submitter("submit-1"),
-    submitter("submit-2"),
+    twin(submitter("submit-2")),
     worker("worker-a"),
-    worker("worker-b"),
+    twin(worker("worker-b")),
     canceller(),
     redriver(),
 )
 
-#: The same without such a limit: schedules drawn by chance.
-UNBOUNDED: Final = Scenario(EVERYBODY, Mischief(lapses=1, redeliveries=1))
-
 #: Looked at in every `make test`.
 SMALL: Final[dict[str, Scenario]] = {
-    "everybody": Scenario(EVERYBODY, Mischief(lapses=1, redeliveries=1, preemptions=0)),
+    "everybody": Scenario(EVERYBODY),
     "two submitters and a worker": Scenario(
         (submitter("submit-1"), submitter("submit-2"), worker("worker-a")), Mischief(deaths=1)
     ),
@@ -102,7 +96,7 @@ SMALL: Final[dict[str, Scenario]] = {
 
 #: Looked at by `make model`, too.
 DEEP: Final[dict[str, Scenario]] = {
-    "everybody, with preemptions": Scenario(EVERYBODY, Mischief(lapses=1, redeliveries=1, preemptions=2)),
+    "everybody, late and twice": Scenario(EVERYBODY, Mischief(lapses=1, redeliveries=1)),
     "two slow submitters and the sweep": Scenario(
         (submitter("submit-1"), submitter("submit-2"), sweeper()), Mischief(lapses=2, deaths=1, faults=1)
     ),

@@ -6,10 +6,11 @@ its calls, left there, and taken up again in as many different worlds as there a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import FunctionType
 from typing import Any
 
 from tests.fakes.clock import FakeClock
@@ -31,6 +32,21 @@ class Call:
 
     text: str
     do: Callable[[], Any]
+    #: What it knows of the time: of when it began and of each answer; None where it did not look before its next call.
+    times: tuple[datetime | None, ...]
+
+    def arguments(self) -> Iterator[tuple[str, object]]:
+        """What the call is made with, by name: what its function holds, and the functions in it."""
+        return _held(self.do)
+
+
+def _held(function: Callable[..., object]) -> Iterator[tuple[str, object]]:
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        value = cell.cell_contents
+        if isinstance(value, FunctionType):
+            yield from _held(value)
+        else:
+            yield name, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +56,38 @@ class Ended:
     result: object
 
 
+class WatchedClock(FakeClock):
+    """Knows whether anybody has looked at it since it was set."""
+
+    is_read = False
+
+    def now(self) -> datetime:
+        self.is_read = True
+        return super().now()
+
+    def set(self, now: datetime) -> None:
+        super().set(now)
+        self.is_read = False
+
+    def read(self) -> datetime | None:
+        """What was read; None if nobody looked."""
+        return super().now() if self.is_read else None
+
+
 @dataclass
 class Script(Faults):
     """Stands between a process and the fakes: every call of theirs passes through `during`."""
 
-    clock: FakeClock = field(default_factory=FakeClock)
+    clock: WatchedClock = field(default_factory=WatchedClock)
     _seen: Sequence[Seen] = ()
-    _at: int = 0
+    _times: list[datetime | None] = field(default_factory=list)
     _next: Call | None = None
     #: While set, calls are made as they come.
     is_live: bool = False
 
     def next_of(self, act: Callable[[], object], started: datetime, seen: Sequence[Seen]) -> Call | Ended:
         """Run `act` through what it has seen: its next call, or its end."""
-        self._seen, self._at, self._next = seen, 0, None
+        self._seen, self._times, self._next = seen, [], None
         self.clock.set(started)
         try:
             ended = Ended(act())
@@ -63,8 +97,8 @@ class Script(Faults):
             return self._next
         except Exception as error:
             ended = Ended(error)
-        if self._next is not None or self._at != len(seen):
-            raise AssertionError(f"a process went on without the answer to {self._next or seen[self._at]}")
+        if self._next is not None or len(self._times) != len(seen):
+            raise AssertionError(f"a process went on without the answer to {self._next or seen[len(self._times)]}")
         return ended
 
     def during(self, call: str, do: Callable[[], Answer]) -> Answer:
@@ -72,13 +106,14 @@ class Script(Faults):
             return do()
         if self._next is not None:
             raise Crash(call)
-        if self._at == len(self._seen):
-            self._next = Call(call, do)
+        at = len(self._times)
+        self._times.append(self.clock.read())
+        if at == len(self._seen):
+            self._next = Call(call, do, tuple(self._times))
             raise Crash(call)
-        seen = self._seen[self._at]
+        seen = self._seen[at]
         if seen.call != call:
             raise AssertionError(f"a process that saw the same asked {call} and before {seen.call}")
-        self._at += 1
         self.clock.set(seen.at)
         if isinstance(seen.answer, BaseException):
             # A fresh one each time: an exception keeps the traceback of every raise.

@@ -98,11 +98,12 @@ def unruly(mark: str) -> str:
 def test_nothing_outlives_the_supervisor(
     ending: str, end: signal.Signals | None, code: int, mark: str, tmp_path: Path
 ) -> None:
-    file = tmp_path / "supervisor.py"
+    file, temporary = tmp_path / "supervisor.py", tmp_path / "temporary"
     file.write_text(textwrap.dedent(SUPERVISOR))
+    temporary.mkdir()
     supervisor = subprocess.Popen(
         [sys.executable, file, unruly(mark), "1", ending, tmp_path],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
         stderr=subprocess.DEVNULL,
     )
     try:
@@ -117,6 +118,7 @@ def test_nothing_outlives_the_supervisor(
         assert supervisor.wait(timeout=20) == code
         eventually(lambda: not marked(mark))
         eventually(lambda: not any(_is_alive(process) for process in watchdogs))
+        assert list(temporary.iterdir()) == []
     finally:
         supervisor.kill()
         supervisor.wait()
@@ -217,7 +219,26 @@ def test_child_sees_the_given_environment_alone(processes: Processes, tmp_path: 
     child = processes.start(["/usr/bin/env"], env={"MINE": "1"}, log=tmp_path / "log", name="env")
     assert child.wait(10) == 0
     names = {line.partition("=")[0] for line in child.log_tail().splitlines()}
-    assert names == {"MINE", "LOCAL_CLOUD_LEASH"}
+    assert names == {"MINE", "LOCAL_CLOUD_LEASH", "TMPDIR"}
+
+
+def test_temporary_files_go_with_a_child_that_is_killed(tmp_path: Path) -> None:
+    with Processes() as processes:
+        scripts = ("mktemp; mktemp -d; exec sleep 1000", "exec sleep 1000")
+        messy, other = (
+            processes.start(
+                ["sh", "-c", f"echo $TMPDIR; {script}"], env=os.environ, log=tmp_path / script[:6], name="c"
+            )
+            for script in scripts
+        )
+        wait_ready(messy, lambda: len(messy.log_tail().splitlines()) == 3, within_s=10)
+        wait_ready(other, lambda: bool(other.log_tail()), within_s=10)
+        mine, theirs = Path(messy.log_tail().splitlines()[0]), Path(other.log_tail())
+        assert len(list(mine.iterdir())) == 2
+        messy.kill()
+        assert not mine.exists()
+        assert theirs.exists()
+    assert not mine.parent.exists()
 
 
 def test_child_that_dies_at_once_is_reported_with_its_last_words(processes: Processes, tmp_path: Path) -> None:
