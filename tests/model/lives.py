@@ -92,7 +92,7 @@ class Lives:
     _due: dict[tuple[int, str], bool] = field(default_factory=dict)
     _again: dict[int, int] = field(default_factory=dict)
     _rests: set[tuple[int, bool]] = field(default_factory=set)
-    _glance: Any = None
+    _glance: StoredObject | None = None
 
     def __post_init__(self) -> None:
         self.services = self.builder(self.script)
@@ -234,10 +234,11 @@ class Lives:
         return call.text.startswith(_READ) and reads < self.scenario.actors[found.process].glances
 
     def _glanced(self, answer: Any) -> Any:
-        """The first answer there was to a glance, whichever the record's state."""
-        if answer is not None and self._glance is None:
-            self._glance = answer
-        return answer and self._glance
+        """Of all records one: the first that anybody glanced at."""
+        if not isinstance(answer, StoredObject):
+            return answer
+        self._glance = self._glance or answer
+        return self._glance
 
     def _is_accepted(self, life: int) -> bool:
         following = self._next.get(life)
