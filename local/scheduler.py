@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import Self
+from typing import Final, Self
 
 import httpx
+
+#: Cloud Scheduler's own for one attempt, where a job names no other.
+_DEADLINE_S: Final = 180.0
+_GRACE_S: Final = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -26,10 +30,10 @@ class Scheduler:
 
     def __exit__(self, *exception: object) -> None:
         self._done.set()
-        self._thread.join()
+        self._thread.join(_GRACE_S)
 
     def _run(self) -> None:
-        with httpx.Client(trust_env=False, timeout=5.0) as client:
+        with httpx.Client(trust_env=False, timeout=_DEADLINE_S) as client:
             while not self._done.wait(self._every):
                 try:
                     client.post(self._url)
