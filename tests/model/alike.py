@@ -64,27 +64,30 @@ class Likeness:
         """What this process does next."""
         return self.script.next_of(self.acts[life.process], life.began, life.seen)
 
-    def of(self, life: Life, following: Call | Ended, *, faults: int) -> object:
-        """Equal for two that will do the same from here on, of whose calls at most `faults` will fail."""
+    def of(self, life: Life, following: Call | Ended, *, faults: int, foreseen: int = 0) -> object:
+        """Equal for two that will do the same from here on, of whose calls at most `faults` will fail.
+
+        Of what it saw the last so many answers are `foreseen`; their times are not.
+        """
+        past = tuple(repr(seen.answer) for seen in life.seen)
         if isinstance(following, Ended):
-            return life.process, is_accepted(following)
+            return life.process, accepted(following), past if foreseen and following.is_timed else ()
         answers = _answers(following.text)
-        if answers is None:
-            past = tuple(repr(seen.answer) for seen in life.seen)
+        if answers is None or (foreseen and following.times[-1]):
             return life.process, following.text, past, following.times
         branches = []
         for answer, is_fault in _outcomes(answers, faults):
             after = life.after(Seen(following.text, answer, life.now))
-            branches.append(self.of(after, self.following(after), faults=faults - is_fault))
+            branches.append(self.of(after, self.following(after), faults=faults - is_fault, foreseen=foreseen + 1))
         arguments = tuple((name, _told(value)) for name, value in following.arguments())
         return life.process, following.text, arguments, tuple(branches)
 
 
-def is_accepted(ended: Ended) -> bool:
-    """Was it a submitter, and told that the job is accepted? Raises AssertionError of a process that ended by a bug."""
+def accepted(ended: Ended) -> str | None:
+    """The job a submitter was told of, if it was one. Raises AssertionError of a process that ended by a bug."""
     if isinstance(ended.result, Exception) and not isinstance(ended.result, JobError):
         raise AssertionError("a process ended with a bug") from ended.result
-    return isinstance(ended.result, Submitted)
+    return ended.result.job.job_id if isinstance(ended.result, Submitted) else None
 
 
 def _answers(call: str) -> tuple[object, ...] | None:

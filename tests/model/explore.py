@@ -9,8 +9,8 @@ Of schedules that differ in nothing one is enough:
 
 * calls that nobody else can notice are made at once (Godefroid, Partial-Order Methods, 1996);
 * who has read the record writes it at once, at that time of the clock: had another written in between, the write would
-  be refused, and the process would read again as if it never had (Flanagan, Freund and Qadeer, Exploiting Purity for
-  Atomicity, 2004);
+  be refused, and `JobStore.update` would read again as if it never had (Flanagan, Freund and Qadeer, Exploiting Purity
+  for Atomicity, 2004; that it does is seen by looking at the small scenarios `apart`);
 * of two processes that differ in their names only, the first begins first;
 * processes that go on alike are the same (`tests.model.alike`).
 

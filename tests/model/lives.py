@@ -17,7 +17,7 @@ from tests.fakes.processor import FakeProcessor, succeed
 from tests.fakes.services import FakeServices, fake_services
 from tests.fakes.world import NO_BEATS, World
 from tests.model.actors import ARTIFACT, Receiver
-from tests.model.alike import DOWN, TIMED_OUT, Life, Likeness, is_accepted, kept
+from tests.model.alike import DOWN, TIMED_OUT, Life, Likeness, accepted, kept
 from tests.model.cloud import Cloud
 from tests.model.promises import LEASE_SECONDS, MAX_ATTEMPTS, Broken, check_answer, check_rest, check_step
 from tests.model.scenario import Scenario
@@ -36,11 +36,9 @@ _SETTINGS: Final = {
 }
 #: Nobody else ever reads or writes what these do, so it does not matter when they come.
 _PRIVATE: Final = (
-    "objects.write index/",
     "objects.download ",
     "objects.upload ",
     "objects.list slots/",
-    "queues.enqueue webhooks",
     "the work: ",
     "http.post",
 )
@@ -115,7 +113,7 @@ class Lives:
         return self._worlds[world]
 
     def has_begun(self, life: int) -> bool:
-        return life >= len(self.scenario.actors)
+        return life == DEAD or life >= len(self.scenario.actors)
 
     def next(self, world: int, process: int, life: int) -> tuple[int, Call] | None:
         """The life, begun if it was not, and its next call; None when there is none to be made in this world."""
@@ -149,7 +147,9 @@ class Lives:
 
     def is_private(self, life: int, call: Call) -> bool:
         """Is it all the same when this call is made?"""
-        return call.text.startswith(_PRIVATE) or (not self.apart and self._is_glance(life, call))
+        # Who has looked at the clock may have begun later.
+        is_timed = bool(self.scenario.mischief.lapses) and any(call.times)
+        return call.text.startswith(_PRIVATE) or (not self.apart and not is_timed and self._is_glance(life, call))
 
     def is_decided(self, world: int, life: int, call: Call) -> bool:
         """Does it write the record that it has just read, on the condition that nobody else has written it since?"""
@@ -242,7 +242,7 @@ class Lives:
 
     def _is_accepted(self, life: int) -> bool:
         following = self._next.get(life)
-        return isinstance(following, Ended) and is_accepted(following)
+        return isinstance(following, Ended) and accepted(following) is not None
 
     def _is_due(self, world: int, text: str) -> bool:
         """Is there what this call waits for?"""

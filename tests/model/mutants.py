@@ -26,6 +26,8 @@ class Mutant:
     scenario: Scenario
     promise: int
     build: Build = build
+    #: Is it found only where every schedule is looked at apart?
+    apart: bool = False
 
 
 class _Unconditional(TimelessObjects):
@@ -54,6 +56,13 @@ class _OneMarker(JobStore):
 
     def mark_closed(self, marker: Marker) -> None:
         super().mark_closed(replace(marker, submission=1))
+
+
+class _Careless(JobStore):
+    """A refused write of the record is taken for one that held."""
+
+    def _write(self, job: Job, if_generation: int) -> int | None:
+        return super()._write(job, if_generation) or if_generation
 
 
 class _Uncounted(JobStore):
@@ -119,6 +128,9 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "records are written unconditionally": Mutant(_TAKEOVER, 4, _with_objects(_Unconditional)),
     "a cancelled job is overwritten": Mutant(
         Scenario((worker("worker-a"), canceller()), before=queued), 1, _with_objects(_Unconditional)
+    ),
+    "a refused write is taken for one that held": Mutant(
+        Scenario((worker("worker-a"), canceller()), before=queued), 1, _with_store(_Careless), apart=True
     ),
     "one marker for all submissions": Mutant(
         Scenario((canceller(), redriver()), before=queued), 1, _with_store(_OneMarker)

@@ -40,12 +40,17 @@ class Mischief(NamedTuple):
 NONE: Final = Mischief()
 
 
+def uploaded(services: FakeServices) -> None:
+    """The file is there, and nobody has submitted it yet."""
+    request(services)
+
+
 @dataclass(frozen=True)
 class Scenario:
     actors: tuple[Actor, ...]
     mischief: Mischief = NONE
     #: What came before, undisturbed.
-    before: Callable[[FakeServices], object] = lambda services: None
+    before: Callable[[FakeServices], object] = uploaded
 
 
 def queued(services: FakeServices) -> None:
@@ -78,6 +83,7 @@ SMALL: Final[dict[str, Scenario]] = {
         (worker("worker-a", beats=1), worker("worker-b")), Mischief(lapses=1), queued
     ),
     "a worker whose calls fail": Scenario((worker("worker-a"),), Mischief(lapses=1, faults=2), queued),
+    "a late cancel": Scenario((worker("worker-a"), canceller()), Mischief(lapses=1), queued),
     "a cancel in the middle": Scenario((worker("worker-a", beats=1), canceller()), Mischief(deaths=1), queued),
     "cancelled and redriven": Scenario(
         (worker("worker-a"), canceller(), redriver(), worker("worker-b")), before=queued

@@ -54,6 +54,8 @@ class Ended:
     """The process went through; `result` is what it answered, or the error it ended with."""
 
     result: object
+    #: Did it look at the clock after its last call?
+    is_timed: bool
 
 
 class WatchedClock(FakeClock):
@@ -90,13 +92,13 @@ class Script(Faults):
         self._seen, self._times, self._next = seen, [], None
         self.clock.set(started)
         try:
-            ended = Ended(act())
+            ended = Ended(act(), self.clock.is_read)
         except Crash:
             if self._next is None:
                 raise
             return self._next
         except Exception as error:
-            ended = Ended(error)
+            ended = Ended(error, self.clock.is_read)
         if self._next is not None or len(self._times) != len(seen):
             raise AssertionError(f"a process went on without the answer to {self._next or seen[len(self._times)]}")
         return ended

@@ -26,14 +26,16 @@ def test_every_schedule_keeps_every_promise(name: str) -> None:
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=MUTANTS.keys())
 def test_a_rule_left_out_is_found_and_its_schedule_can_be_played_again(mutant: Mutant) -> None:
     with pytest.raises(Failed) as found:
-        Explorer(mutant.scenario, Lives(mutant.scenario, mutant.build)).explore()
+        Explorer(mutant.scenario, Lives(mutant.scenario, mutant.build, apart=mutant.apart)).explore()
     assert found.value.promise == mutant.promise, found.value
 
-    again = Explorer(mutant.scenario, Lives(mutant.scenario, mutant.build))
+    again = Explorer(mutant.scenario, Lives(mutant.scenario, mutant.build, apart=mutant.apart))
     with pytest.raises(Failed) as played:
         list(again.play(found.value.schedule))
     assert played.value.schedule == found.value.schedule
-    assert list(Explorer.of(mutant.scenario).play(found.value.schedule[:2])), "without the fault it goes on"
+    assert list(Explorer.of(mutant.scenario, apart=mutant.apart).play(found.value.schedule[:2])), (
+        "without the fault it goes on"
+    )
 
 
 @pytest.mark.parametrize("name", [name for name in SMALL if name not in ("everybody", "a worker whose calls fail")])
