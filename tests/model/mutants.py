@@ -130,7 +130,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
         Scenario((worker("worker-a"), canceller()), before=queued), 1, _with_objects(_Unconditional)
     ),
     "a refused write is taken for one that held": Mutant(
-        Scenario((worker("worker-a"), canceller()), before=queued), 1, _with_store(_Careless), apart=True
+        Scenario((worker("worker-a"), canceller()), before=queued), 4, _with_store(_Careless), apart=True
     ),
     "one marker for all submissions": Mutant(
         Scenario((canceller(), redriver()), before=queued), 1, _with_store(_OneMarker)
