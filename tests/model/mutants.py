@@ -65,6 +65,20 @@ class _Careless(JobStore):
         return super()._write(job, if_generation) or if_generation
 
 
+class _FirstOnly(JobStore):
+    """A submission that finds the job there leaves listing it to whoever was first."""
+
+    is_new = False
+
+    def create(self, job: Job) -> bool:
+        self.is_new = super().create(job)
+        return self.is_new
+
+    def add_to_index(self, job: Job) -> None:
+        if self.is_new:
+            super().add_to_index(job)
+
+
 class _Uncounted(JobStore):
     """An attempt that takes a dead worker's job over does not count."""
 
@@ -99,6 +113,14 @@ class _Blind(Remembering):
 
 def _other_key(name: str) -> Actor:
     return Actor(name, lambda services: submitting.submit(request(services, idempotency_key=f"shop\0{name}"), services))
+
+
+def _trusting(name: str) -> Actor:
+    def act(services: FakeServices) -> object:
+        store = _FirstOnly(services.objects, services.settings.state_bucket)
+        return submitting.submit(request(services), replace(services, store=store))
+
+    return Actor(name, act)
 
 
 def _with_objects(kind: type[TimelessObjects]) -> Build:
@@ -136,6 +158,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
         Scenario((canceller(), redriver()), before=queued), 1, _with_store(_OneMarker)
     ),
     "each caller's key is its own": Mutant(Scenario((submitter("submit-1"), _other_key("submit-2"))), 2),
+    "a repeated submission lists nothing": Mutant(Scenario((submitter("submit-1"), _trusting("submit-2"))), 6),
     "all attempts share a folder": Mutant(_TAKEOVER, 3, _with_objects(_OneFolder)),
     "a worker does not look whose lease it is": Mutant(
         Scenario((worker("worker-a", memory=_Blind), worker("worker-b")), Mischief(lapses=1), queued), 4
