@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
+from contextvars import copy_context
 from dataclasses import dataclass
+from functools import partial
+from threading import Thread
 
 from shared.errors import JobError
 from shared.media.child import Child
 from shared.media.messages import Broken, Done, Failed, Logged, Looked, Message, Planned, Reached, Wanted
+from shared.media.vigil import LOOK_SECONDS
 from shared.source import RemoteObject, Source
 
 _log = logging.getLogger(__name__)
@@ -49,7 +54,7 @@ def converse(child: Child, source: Source, answers: Answers) -> Done:
             case Reached():
                 answers.at(message.stage, message.fraction)
             case Wanted() if isinstance(source, RemoteObject):
-                child.give(source.read_range(message.start, message.length))
+                child.give(_looking(answers.look, partial(source.read_range, message.start, message.length)))
             case Logged():
                 logging.getLogger(message.logger).log(message.level, "%s", message.message, extra=message.extra)
             case Failed():
@@ -57,6 +62,25 @@ def converse(child: Child, source: Source, answers: Answers) -> Done:
             case _:
                 raise _broken(message)
     raise AssertionError("a child's messages end with an error")
+
+
+def _looking(look: Callable[[], None], read: Callable[[], bytes]) -> bytes:
+    """What `read` answers; a storage that stalls may take its client's 20 s, in which a cancel must be seen.
+
+    `look` is called meanwhile. When it raises, nobody waits any longer: the thread dies with what it waits for.
+    """
+    found: Future[bytes] = Future()
+
+    def run() -> None:
+        try:
+            found.set_result(read())
+        except BaseException as error:  # the border of this thread: who waits gets it
+            found.set_exception(error)
+
+    Thread(target=copy_context().run, args=(run,), name="read-range", daemon=True).start()
+    while not wait([found], timeout=LOOK_SECONDS).done:
+        look()
+    return found.result()
 
 
 def _broken(message: Message) -> Exception:

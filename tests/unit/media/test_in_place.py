@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 
 from shared.errors import JobError, SourceMissing, Unavailable
 from shared.media.media_file import MediaFile
+from shared.media.process import MediaProcessor
 from shared.operations import Loudness, Operation, Probe, Shots, Thumbnails
 from shared.source import RemoteObject, WholeNeeded
 from tests.films import Film, make_film
@@ -100,3 +103,40 @@ def test_faults_of_storage_come_through_as_they_are(
         for _ in media.from_start().demux():
             pass
     assert caught.value is fault
+
+
+class Stalled(Storage):
+    """Of which one read gets no answer before it is let go."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        #: When it was asked, by the monotonic clock.
+        self.since: float | None = None
+        self.let_go = threading.Event()
+
+    def read_range(self, start: int, length: int) -> bytes:
+        if self.reads:
+            self.since = time.monotonic()
+            assert self.let_go.wait(20)
+        return super().read_range(start, length)
+
+
+class Cancelled(Exception):
+    pass
+
+
+def test_a_cancel_is_seen_while_storage_stalls(
+    processor: MediaProcessor, speech: Path, tmp_path: Path, out: Path
+) -> None:
+    film = Stalled(make_large_mp4(tmp_path / "film.mp4", megabytes=8, speech=speech, size=(320, 180)))
+
+    def cancel(stage: str, percent: float) -> None:
+        if film.since is not None:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        processor.process(film.object, [Thumbnails(count=9)], out, explicit=True, report=cancel)
+    assert film.since is not None
+    assert time.monotonic() - film.since < 5
+    assert len(film.reads) == 1, "the stalled read still waits"
+    film.let_go.set()
