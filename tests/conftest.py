@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import tempfile
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -18,6 +20,20 @@ _BY_NAME = {"n8n": "runs in a real n8n, beside a local cloud", "languages": "nee
 def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in _BY_NAME.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
+    if not hasattr(config, "workerinput"):
+        _take_temporary_files_along(config)
+
+
+def _take_temporary_files_along(config: pytest.Config) -> None:
+    """What a run makes in the folder for temporary files goes with it: multiprocessing's, models', killed workers'.
+
+    Processes of `pytest -n` end without a word, and what Python would do at their end is not done.
+    """
+    # Of tests that failed, pytest keeps the folders.
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.gettempdir()
+    os.environ["TMPDIR"] = folder = tempfile.mkdtemp(prefix="tests-")
+    tempfile.tempdir = None
+    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 import base64
-import json
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -86,7 +86,7 @@ class Deployment:
 
     def calls(self) -> list[str]:
         calls = self.tools / "calls"
-        return [" ".join(json.loads(line)) for line in calls.read_text().splitlines()] if calls.exists() else []
+        return [" ".join(ast.literal_eval(line)) for line in calls.read_text().splitlines()] if calls.exists() else []
 
     # Names of what is in the project.
 

@@ -12,14 +12,18 @@ from pathlib import Path
 
 from tests.waiting import eventually
 
+#: Of what Python has built in alone: most of a small program's time goes into importing.
 _CLIENT = """#!{python} -ISE
-import json, os, socket, sys
-server = socket.socket(socket.AF_UNIX)
-server.connect({socket!r})
-request = {{"arguments": sys.argv[1:], "folder": os.getcwd(), "environment": dict(os.environ)}}
+import _socket, posix, sys
+environment = [name + b"=" + value for name, value in posix.environ.items()]
+arguments = [word.encode() for word in sys.argv[1:]]
 with open({calls!r}, "a") as calls:
-    calls.write(json.dumps(sys.argv[1:]) + "\\n")
-socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
+    calls.write(repr(sys.argv[1:]) + "\\n")
+words = [posix.getcwdb(), b"%d" % len(arguments), *arguments, *environment]
+server = _socket.socket(_socket.AF_UNIX)
+server.connect({socket!r})
+streams = b"".join(number.to_bytes(4, sys.byteorder) for number in (0, 1, 2))
+server.sendmsg([b"\\0".join(words)], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, streams)])
 sys.exit(int(server.recv(16) or b"1"))
 """
 
