@@ -82,6 +82,8 @@ def local_cloud(profile: Profile) -> Iterator[LocalCloud]:
 
     Raises MissingTool, StartFailed. Logs are kept when the block ends with an error.
     """
+    # Before eight processes start that somebody without Java would wait for.
+    pubsub.check()
     RUNS.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="cloud-", dir=RUNS))
     with ExitStack() as stack:

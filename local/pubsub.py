@@ -26,6 +26,12 @@ _HOMES: Final = (
 )
 
 
+def check() -> None:
+    """Raises MissingTool when something is not there that the emulator takes."""
+    _java()
+    emulator_jar()
+
+
 def start(processes: Processes, *, port: int, log: Path) -> Child:
     """Start the emulator on this loopback port and wait until it answers; MissingTool, StartFailed.
 

@@ -67,6 +67,9 @@ class GcsObjects:
         options = {"api_endpoint": emulator} if emulator else None
         credentials = getattr(session, "credentials", None) or google.auth.credentials.AnonymousCredentials()
         self._client = storage.Client(project=project, credentials=credentials, _http=session, client_options=options)
+        # It would ask for each bucket's metadata, and again after each 404, in threads of its own: for the spans of a
+        # tracing that is off, and by a right to look at buckets that no account of ours has.
+        del self._client._bucket_metadata_cache
         self._session = session
 
     def _note_headers(self, response: requests.Response, *args: Any, **kwargs: Any) -> None:

@@ -5,13 +5,14 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator, Iterator
+from multiprocessing.util import Finalize
 
 import pytest
 from xdist.remote import Producer
 
 from shared import settings
 from tests.fakes.services import FakeServices, fake_services
-from tests.scheduling import FewSetUps
+from tests.scheduling import Together
 
 #: Tests for those who name them (`-m n8n`), since what they need takes minutes and gigabytes to install.
 _BY_NAME = {"n8n": "runs in a real n8n, beside a local cloud", "languages": "needs a model of many languages"}
@@ -21,10 +22,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for name, meaning in _BY_NAME.items():
         config.addinivalue_line("markers", f"{name}: {meaning}")
     if not hasattr(config, "workerinput"):
-        _take_temporary_files_along(config)
+        _take_temporary_files_along()
 
 
-def _take_temporary_files_along(config: pytest.Config) -> None:
+def _take_temporary_files_along() -> None:
     """What a run makes in the folder for temporary files goes with it: multiprocessing's, models', killed workers'.
 
     Processes of `pytest -n` end without a word, and what Python would do at their end is not done.
@@ -33,7 +34,8 @@ def _take_temporary_files_along(config: pytest.Config) -> None:
     os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.gettempdir()
     os.environ["TMPDIR"] = folder = tempfile.mkdtemp(prefix="tests-")
     tempfile.tempdir = None
-    config.add_cleanup(lambda: shutil.rmtree(folder, ignore_errors=True))
+    # After multiprocessing has taken away its own, which has priority -100.
+    Finalize(None, shutil.rmtree, args=(folder,), kwargs={"ignore_errors": True}, exitpriority=-200)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -44,8 +46,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FewSetUps:
-    return FewSetUps(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
+    return Together(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

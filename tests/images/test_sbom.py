@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 
 from tests.wiring.tree import ROOT
 
@@ -53,6 +55,7 @@ def test_bill_lists_each_pinned_package_once(name: str, written: Path) -> None:
 @pytest.mark.parametrize("name", LISTS)
 def test_artifact_registry_takes_the_format(name: str, written: Path) -> None:
     """https://cloud.google.com/artifact-analysis/docs/upload-sbom"""
+    assert JsonStrictValidator(SchemaVersion.V1_5).validate_str((written / f"{name}.cdx.json").read_text()) is None
     head = bill(written, name)
     assert (head["bomFormat"], head["specVersion"]) == ("CycloneDX", "1.5")
     assert "timestamp" not in head["metadata"], "the same lists make the same file"

@@ -36,11 +36,9 @@ def storage(
             self.do_GET()
 
         def do_GET(self) -> None:
-            # The client asks for the bucket once, for its own ends.
-            is_object = "/o" in self.path
-            status = statuses[min(len(asked), len(statuses) - 1)] if is_object else 200
-            asked.extend([self.command] * is_object)
-            if is_object and len(asked) <= silent:
+            status = statuses[min(len(asked), len(statuses) - 1)]
+            asked.append(self.command)
+            if len(asked) <= silent:
                 is_over.wait(60)
                 self.close_connection = True
                 return
@@ -48,7 +46,7 @@ def storage(
             self.send_response(status)
             for name, value in (headers or {}).items():
                 self.send_header(name, value)
-            if is_object and len(asked) <= torn:
+            if len(asked) <= torn:
                 self.send_header("X-Goog-Hash", "crc32c=AAAAAA==")
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
@@ -120,6 +118,16 @@ def test_a_token_that_could_not_be_had_is_a_passing_fault() -> None:
         objects._session.request = refuse
         with pytest.raises(Unavailable):
             objects.read("b", "a")
+
+
+def test_nothing_is_asked_but_what_was_wanted() -> None:
+    """The client would look for the bucket at its first call, and again after whatever was not there."""
+    with storage(404) as (objects, asked):
+        for _ in range(3):
+            assert objects.read("b", "a") is None
+            assert objects.info("b", "a") is None
+        assert [thread.name for thread in threading.enumerate() if "background" in thread.name] == []
+    assert asked == ["GET"] * 6
 
 
 HEADERS = {"X-Goog-Generation": "7", "Last-Modified": "Fri, 02 Jan 2026 03:04:05 GMT"}

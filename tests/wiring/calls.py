@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+from tests.wiring import tree
 from tests.wiring.tree import module, parsed, python_files
 
 #: A module, and a function, class or constant at its top; None for what runs when it is imported.
@@ -39,7 +39,7 @@ def bodies(name: str) -> dict[str | None, list[ast.stmt]]:
 def meanings(name: str) -> dict[str, Place]:
     """What the names of a module stand for, as far as they are ours."""
     found: dict[str, Place] = {each: (name, each) for each in bodies(name) if each}
-    for node in ast.walk(parsed(files()[name])):
+    for node in tree.nodes(files()[name]):
         if isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 whole = f"{node.module}.{alias.name}"
@@ -49,18 +49,19 @@ def meanings(name: str) -> dict[str, Place]:
     return found
 
 
-def mentioned(place: Place) -> Iterator[Place]:
+@cache
+def mentioned(place: Place) -> frozenset[Place]:
     """Everything of ours that the body of a place names."""
-    name, what = place
-    known = meanings(name)
-    for statement in bodies(name).get(what, []):
-        for node in ast.walk(statement):
-            if isinstance(node, ast.Name) and node.id in known:
-                yield known[node.id]
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-                module_name, inside = known.get(node.value.id, ("", ""))
-                if inside is None:
-                    yield module_name, node.attr
+    known = meanings(place[0])
+    found: set[Place] = set()
+    for node in body(place):
+        if isinstance(node, ast.Name) and node.id in known:
+            found.add(known[node.id])
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            module_name, inside = known.get(node.value.id, ("", ""))
+            if inside is None:
+                found.add((module_name, node.attr))
+    return frozenset(found)
 
 
 def reached(*starts: Place) -> set[Place]:
@@ -74,7 +75,8 @@ def reached(*starts: Place) -> set[Place]:
     return found
 
 
-def nodes(places: set[Place]) -> Iterator[ast.AST]:
-    for name, what in places:
-        for statement in bodies(name).get(what, []):
-            yield from ast.walk(statement)
+@cache
+def body(place: Place) -> tuple[ast.AST, ...]:
+    """All that stands in it."""
+    name, what = place
+    return tuple(node for statement in bodies(name).get(what, []) for node in ast.walk(statement))

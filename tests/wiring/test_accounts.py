@@ -64,7 +64,7 @@ def uses(start: calls.Place) -> Uses:
 
 def used(start: calls.Place) -> list[ast.AST]:
     """The settings' own code mentions every one of them, and uses none."""
-    return list(calls.nodes({place for place in calls.reached(start) if place[0] != "shared.settings"}))
+    return [node for place in calls.reached(start) if place[0] != "shared.settings" for node in calls.body(place)]
 
 
 def method(call: ast.Call) -> tuple[str, str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.wiring.tree import OURS, imported, imports, imports_any, module, parsed, python_files, reached
+from tests.wiring.tree import OURS, imported, imports, imports_any, module, nodes, python_files, reached
 
 #: What the files of one folder may import of ours.
 ARROWS = {
@@ -61,7 +61,7 @@ def names(paths: list[Path]) -> list[str]:
 
 def test_reader_sees_imports_wherever_they_stand() -> None:
     source = "import a.b\ndef f():\n    from c import d\nif TYPE_CHECKING:\n    from . import e\n"
-    assert imports(ast.parse(source)) == {"a.b", "c", "c.d", ".", "..e"}
+    assert imports(ast.walk(ast.parse(source))) == {"a.b", "c", "c.d", ".", "..e"}
 
 
 @pytest.mark.parametrize("folder", ARROWS)
@@ -133,7 +133,7 @@ def test_services_alone_constructs_clients(name: str, home: str) -> None:
     users = {
         str(file)
         for file in python_files(*PRODUCT)
-        for node in ast.walk(parsed(file))
+        for node in nodes(file)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == name
     }
     assert users - {home} == {"shared/services.py"}
@@ -163,7 +163,7 @@ def test_environment_is_read_in_two_files_only() -> None:
             and isinstance(node.value, ast.Name)
             and node.value.id == "os"
             and node.attr in ("environ", "environb", "getenv", "getenvb", "putenv")
-            for node in ast.walk(parsed(file))
+            for node in nodes(file)
         )
         if reads or imported(file) & {"os.environ", "os.getenv"}:
             users.append(str(file))

@@ -94,7 +94,7 @@ def test_worker_hears_a_sigterm_while_it_imports(worker: str) -> None:
     """The kernel keeps a signal without a handler from a container's first process."""
     file = Path("workers", worker, "__main__.py")
     at_the_top = {
-        name for node in parsed(file).body if isinstance(node, ast.Import | ast.ImportFrom) for name in imports(node)
+        name for node in parsed(file).body if isinstance(node, ast.Import | ast.ImportFrom) for name in imports([node])
     }
     assert at_the_top == {"sys", "time", "workers.signals", "workers.signals.stop_on_sigterm"}
     program = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import ValidationError
 from local.profile import Endpoints, Profile, environment
 from shared.resources import declared
 from shared.settings import Settings, parse
-from tests.wiring.tree import ROOT, parsed, python_files
+from tests.wiring.tree import ROOT, nodes, python_files
 
 REQUIRED = {name for name, field in Settings.model_fields.items() if field.is_required()}
 #: Variables that are not the settings' but the platform's or the log's.
@@ -26,32 +27,34 @@ def local_environment() -> dict[str, str]:
     return environment(Profile(model=Path("model")), endpoints)
 
 
-def used(name: str) -> bool:
-    """Is it read as `settings.NAME`, from whatever holds settings, or by a property of theirs?"""
+@cache
+def used() -> frozenset[str]:
+    """What is read as `settings.NAME`, from whatever holds settings, or by a property of theirs."""
+    found: set[str] = set()
     for file in python_files("functions", "shared", "workers"):
         holders = {"self"} if file == Path("shared/settings.py") else {"settings", "_settings"}
-        for node in ast.walk(parsed(file)):
-            if isinstance(node, ast.Attribute) and node.attr == name:
+        for node in nodes(file):
+            if isinstance(node, ast.Attribute):
                 holder: Any = node.value
                 if getattr(holder, "id", getattr(holder, "attr", None)) in holders:
-                    return True
-    return False
+                    found.add(node.attr)
+    return frozenset(found)
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
 def test_setting_is_used(name: str) -> None:
-    assert used(name), f"{name.upper()} is declared, and nothing reads it"
+    assert name in used(), f"{name.upper()} is declared, and nothing reads it"
 
 
 def test_a_name_that_is_no_setting_is_not_used() -> None:
-    assert not used("no_such_setting")
+    assert "no_such_setting" not in used()
 
 
 def test_every_setting_that_is_read_is_declared() -> None:
     """`settings.NAME` with a typing error is found by mypy; one behind `Any` is found here."""
     known = {*Settings.model_fields, *dir(Settings), "parse", "from_environment"}
     for file in python_files("functions", "workers", "shared"):
-        for node in ast.walk(parsed(file)):
+        for node in nodes(file):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute | ast.Name):
                 holder = node.value.attr if isinstance(node.value, ast.Attribute) else node.value.id
                 assert holder != "settings" or node.attr in known, f"{file}: settings.{node.attr}"

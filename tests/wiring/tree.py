@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import subprocess
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -41,21 +42,28 @@ def parsed(file: Path) -> ast.Module:
     return ast.parse((ROOT / file).read_text(), filename=str(file))
 
 
-def imports(tree: ast.AST) -> set[str]:
-    """Every dotted name that an import anywhere in `tree` may load: `from a import b` is `a` and `a.b`."""
+@cache
+def nodes(file: Path) -> tuple[ast.AST, ...]:
+    """All of them: walking through the whole product takes seconds."""
+    return tuple(ast.walk(parsed(file)))
+
+
+def imports(nodes: Iterable[ast.AST]) -> frozenset[str]:
+    """Every dotted name that an import among `nodes` may load: `from a import b` is `a` and `a.b`."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             source = "." * node.level + (node.module or "")
             names.add(source)
             names.update(f"{source}.{alias.name}" for alias in node.names)
-    return names
+    return frozenset(names)
 
 
-def imported(file: Path) -> set[str]:
-    return imports(parsed(file))
+@cache
+def imported(file: Path) -> frozenset[str]:
+    return imports(nodes(file))
 
 
 def imports_any(file: Path, libraries: frozenset[str]) -> set[str]:
