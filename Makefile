@@ -53,7 +53,7 @@ up: setup $(if $(MONITORING),.cache/prometheus/.ready) ## keep a local cloud run
 	@$(BIN)/python -m local up $(if $(MONITORING),--monitoring)
 
 test: setup .cache/prometheus/.ready ## all tests, against real emulators and real media
-	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-n8n: setup ## the n8n workflows in a real n8n (installs it into .cache: 1.8 GB, some minutes)
 	@$(BIN)/python -m tests.n8n.install
