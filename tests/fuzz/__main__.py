@@ -36,6 +36,8 @@ def main() -> None:
     corpus.write(asked.target, folder)
     until = f"-runs={asked.runs}" if asked.runs else f"-max_total_time={round(asked.minutes * 60)}"
     options = [until, f"-seed={asked.seed}", f"-max_len={_LONGEST_BYTES}", "-print_final_stats=1", "-timeout=10"]
+    # What this process itself wrote would be run again, as another's, whenever a second has gone by.
+    options += ["-reload=0"]
     # libFuzzer's own limit is by the most memory so far, and Linux hands that down from whoever started this process.
     options += ["-rss_limit_mb=0"]
     resource.setrlimit(resource.RLIMIT_DATA, (_MOST_BYTES, _MOST_BYTES))
