@@ -12,7 +12,7 @@ from xdist.remote import Producer
 
 from shared import settings
 from tests.fakes.services import FakeServices, fake_services
-from tests.scheduling import Together
+from tests.scheduling import FewSetUps
 
 #: Tests for those who name them (`-m n8n`), since what they need takes minutes and gigabytes to install.
 _BY_NAME = {"n8n": "runs in a real n8n, beside a local cloud", "languages": "needs a model of many languages"}
@@ -46,8 +46,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Together:
-    return Together(config, log)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FewSetUps:
+    return FewSetUps(config, log)
 
 
 @pytest.hookimpl(wrapper=True)
