@@ -41,6 +41,11 @@ from local.processes import Processes
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 script, depth, ending, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
+def end_with_the_tests():
+    # Of the inner one only its watchdog may see to it: that is what is tested.
+    if depth and os.getppid() != int(sys.argv[5]):
+        sys.exit(5)
+
 with Processes() as processes:
     processes.start(["sh", "-c", script], env=os.environ, log=folder / f"{depth}.log", name="unruly")
     if depth:
@@ -48,12 +53,14 @@ with Processes() as processes:
         processes.start(inner, env=os.environ, log=folder / "inner.log", name="inner")
     (folder / f"{depth}.started").touch()
     while not (folder / "end").exists():
+        end_with_the_tests()
         time.sleep(0.01)
     if ending == "exit":
         sys.exit(3)
     if ending == "crash":
         os._exit(4)
     while True:
+        end_with_the_tests()
         time.sleep(1)
 """
 
@@ -102,7 +109,7 @@ def test_nothing_outlives_the_supervisor(
     file.write_text(textwrap.dedent(SUPERVISOR))
     temporary.mkdir()
     supervisor = subprocess.Popen(
-        [sys.executable, file, unruly(mark), "1", ending, tmp_path],
+        [sys.executable, file, unruly(mark), "1", ending, tmp_path, str(os.getpid())],
         env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
         stderr=subprocess.DEVNULL,
     )
