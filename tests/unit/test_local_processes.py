@@ -41,6 +41,7 @@ from local.processes import Processes
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with it ignored
 script, depth, ending, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
+
 def end_with_the_tests():
     # Of the inner one only its watchdog may see to it: that is what is tested.
     if depth and os.getppid() != int(sys.argv[5]):
