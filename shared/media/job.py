@@ -103,7 +103,7 @@ class MediaJob:
                     weights[name] = self._listening().likely_seconds(operation, seconds)
                 case Contact():
                     weights[name] = _PAGE_SECONDS
-        self._progress = Progress(self._report, weights, start=_CHECK_PERCENT)
+        self._progress = Progress(self._report, weights, start=_CHECK_PERCENT, last="check")
 
     def _at(self, stage: str, fraction: float) -> None:
         self._progress.at(stage, fraction)

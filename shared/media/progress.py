@@ -14,8 +14,11 @@ _MIN_SECONDS: Final = 0.25
 class Progress:
     """Turns a stage's own fraction into a percentage of the whole that never goes back."""
 
-    def __init__(self, report: Report, weights: Mapping[str, float], *, start: float = 0.0) -> None:
-        """`weights` holds each stage, in order, with its share of the work in any unit; `start` percent are done."""
+    def __init__(self, report: Report, weights: Mapping[str, float], *, start: float = 0.0, last: str = "") -> None:
+        """`weights` holds each stage, in order, with its share of the work in any unit.
+
+        `start` percent are done already, of which `last` was the last stage.
+        """
         self._report = report
         unit = (100.0 - start) / (sum(weights.values()) or 1.0)
         self._spans: dict[str, tuple[float, float]] = {}
@@ -24,7 +27,7 @@ class Progress:
             self._spans[stage] = (done, unit * weight)
             done += unit * weight
         self._percent = start
-        self._stage = ""
+        self._stage = last
         self._reported_at = float("-inf")
 
     def at(self, stage: str, fraction: float) -> None:

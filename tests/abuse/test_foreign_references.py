@@ -83,9 +83,13 @@ def test_the_bait_is_taken_by_whoever_reads_without_rules(name: str, wire: Tripw
 def test_a_socket_would_be_noticed(wire: Tripwire, tmp_path: Path) -> None:
     source = tmp_path / "film.m3u8"
     source.write_bytes(BAITS["hls"](wire.url))
-    with pytest.raises(FFmpegError):
-        av.open(str(source), options=CARELESS, timeout=1)
-    assert "socket" in wire.touched()
+    # Its time may be over before it connects; who hangs up is not there.
+    for seconds in (1, 5, 30):
+        with pytest.raises(FFmpegError):
+            av.open(str(source), options=CARELESS, timeout=seconds)
+        if touched := wire.touched():
+            break
+    assert "socket" in touched
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import operator
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -111,6 +113,9 @@ def _whole_gpu_process(watch: Watch, model: Path) -> None:
         asked.set()
         with _process(), use(everything), watch.acting(account, everything):
             assert gpu_main([command], asked, _processor()) == 0
+            # Read by the thread that hears of SIGTERM, which nobody waits for.
+            read = watch.seen[account].settings
+            eventually(partial(operator.contains, read, "termination_grace_seconds"))
 
 
 def _tell(everything: FakeServices, **settings: Any) -> None:

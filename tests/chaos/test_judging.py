@@ -224,5 +224,5 @@ def test_a_copy_counts_once_it_has_arrived() -> None:
     plan = Plan()
     plan.add(Fault("storage .*", Way.AGAIN_LATER, seconds=0.0))
     assert Passage[str](plan, 1).through(NOBODY, lambda: "answer") == "answer"
-    eventually(lambda: not plan.due, within_s=5)
+    eventually(lambda: not plan.due)
     assert (plan.points[NOBODY.point], plan.waiting()) == (2, [])

@@ -24,6 +24,9 @@ from tests.waiting import eventually
 
 Start = Callable[..., CloudRun]
 
+#: How long a task may live: the first does, but on a busy machine, where Python may take longer than that to start.
+PATIENCE_S = (0.5, 5.0, 30.0)
+
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
@@ -77,36 +80,45 @@ def test_task_killed_from_outside_is_tried_again(start: Start) -> None:
     operation = cloud.run("if os.environ['CLOUD_RUN_TASK_ATTEMPT'] == '0': time.sleep(1000)")
     cloud.saw("0-0")
     (running,) = cloud.service.running()
-    (pid,) = running.pids()
+    (pid,) = eventually(running.pids)
     psutil.Process(pid).kill()
     execution = cloud.ended(operation)
     assert (execution.succeeded_count, execution.retried_count) == (1, 1)
 
 
 def test_task_beyond_its_timeout_is_terminated_and_has_failed_even_if_it_then_exits_with_0(start: Start) -> None:
-    cloud = start(timeout_s=0.5)
-    code = "import signal; signal.signal(signal.SIGTERM, lambda *_: (print('SIGTERM', flush=True), os._exit(0)))"
-    operation = cloud.run(f"{code}; time.sleep(1000)")
-    execution = cloud.ended(operation)
-    assert execution.failed_count == 1
-    assert "timeout" in execution.conditions[0].message
-    assert Path(execution.log_uri.removeprefix("file://")).read_text() == "task 0-0\nSIGTERM\n"
+    cloud = start()
+    code = (
+        "import signal; signal.signal(signal.SIGTERM, lambda *_: (print('SIGTERM', flush=True), os._exit(0)));"
+        " print('listens', flush=True); time.sleep(1000)"
+    )
+    for seconds in PATIENCE_S:
+        execution = cloud.ended(cloud.run(code, timeout=timedelta(seconds=seconds)))
+        assert execution.failed_count == 1
+        assert "timeout" in execution.conditions[0].message
+        log = Path(execution.log_uri.removeprefix("file://")).read_text()
+        if "listens" in log:
+            break
+    assert log == "task 0-0\nlistens\nSIGTERM\n"
 
 
 def test_task_that_ignores_sigterm_is_killed_after_the_grace_time(start: Start) -> None:
     cloud = start(grace_s=0.2)
-    operation = cloud.run(f"{IGNORE_SIGTERM}; time.sleep(1000)", timeout=timedelta(seconds=0.4))
-    started = time.monotonic()
-    assert cloud.ended(operation).failed_count == 1
+    for seconds in PATIENCE_S:
+        started = time.monotonic()
+        operation = cloud.run(f"{IGNORE_SIGTERM}; time.sleep(1000)", timeout=timedelta(seconds=seconds))
+        assert cloud.ended(operation).failed_count == 1
+        assert time.monotonic() - started >= seconds + 0.2
+        if (cloud.seen / "deaf").exists():
+            break
     assert (cloud.seen / "deaf").exists()
-    assert 0.3 < time.monotonic() - started < 20
 
 
 def test_each_retry_has_the_whole_timeout(start: Start) -> None:
     cloud = start(timeout_s=0.6, max_retries=1)
     operation = cloud.run("time.sleep(1000)")
     execution = cloud.ended(operation)
-    assert cloud.tries() == ["0-0", "0-1"]
+    assert (execution.failed_count, execution.retried_count) == (1, 1)
     assert execution.completion_time - execution.start_time >= timedelta(seconds=1.2)
 
 
@@ -114,7 +126,8 @@ def test_cancelled_execution_ends_without_retries(start: Start) -> None:
     cloud = start(max_retries=3)
     operation = cloud.run("time.sleep(1000)")
     cloud.saw()
-    (pid,) = cloud.service.running()[0].pids()
+    (running,) = cloud.service.running()
+    (pid,) = eventually(running.pids)
     cloud.executions.cancel_execution(name=operation.metadata.name)
     execution = cloud.ended(operation)
     assert (execution.cancelled_count, execution.failed_count, execution.succeeded_count) == (1, 0, 0)
@@ -127,7 +140,12 @@ def test_cancelled_execution_ends_without_retries(start: Start) -> None:
 
 def test_all_that_a_task_started_goes_with_it(start: Start) -> None:
     cloud = start()
-    code = "import subprocess; child = subprocess.Popen(['sleep', '1000'], start_new_session=True); print(child.pid)"
+    # In the middle of exec it shows no environment, by which it is found.
+    code = (
+        "import subprocess; child = subprocess.Popen(['sleep', '1000'], start_new_session=True)\n"
+        "while not open(f'/proc/{child.pid}/environ', 'rb').read(): time.sleep(0.01)\n"
+        "print(child.pid)"
+    )
     execution = cloud.ended(cloud.run(code))
     pid = int(Path(execution.log_uri.removeprefix("file://")).read_text().split()[-1])
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

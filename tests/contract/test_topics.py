@@ -34,17 +34,19 @@ class Line:
         for text in texts:
             self.topics.publish(self.topic, text.encode(), {"fileType": text})
 
-    def pull(self, number: int, *, within_s: float = 15.0) -> list[Delivery]:
-        """So many deliveries, in however many pulls."""
-        pulled: list[Delivery] = []
+    def pull(self, number: int, *, within_s: float = 60.0) -> list[Delivery]:
+        """So many messages, in however many pulls; the last delivery of each."""
+        pulled: dict[str, Delivery] = {}
 
         def enough() -> bool:
             self.advance(1.0)
-            pulled.extend(self.subscription.pull(number - len(pulled), timeout_seconds=0.5))
+            # An answer that comes later than that is lost, and its messages with it until their deadline.
+            for delivery in self.subscription.pull(number - len(pulled), timeout_seconds=5):
+                pulled[delivery.message_id] = delivery
             return len(pulled) >= number
 
         eventually(enough, within_s=within_s)
-        return pulled
+        return list(pulled.values())
 
     def is_empty(self) -> bool:
         return not self.subscription.pull(10, timeout_seconds=0.3)

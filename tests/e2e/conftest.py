@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -44,6 +45,23 @@ def hub(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dr
         yield Driver(cloud, tmp_path_factory.mktemp("faults"))
 
 
+#: Workers that meet the faults a test puts in.
+_FAULTY: Final = {
+    "gpu": ("python", "-m", "tests.e2e.faulty_worker", "gpu", "drain"),
+    "cpu": ("python", "-m", "tests.e2e.faulty_worker", "cpu"),
+}
+
+
+@pytest.fixture(scope="module")
+def steady(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    """Two GPU slots, and workers that hold a job when told; nothing runs out or is sent again meanwhile."""
+    faults = tmp_path_factory.mktemp("faults")
+    # Long for the high lane, which is asked for each message: a busy machine's emulator may take its time.
+    extra = {"FAULTS": str(faults), "HIGH_PULL_SECONDS": "3"}
+    with local_cloud(Profile(model=assets.model, max_gpu_executions=2, commands=_FAULTY, extra=extra)) as cloud:
+        yield Driver(cloud, faults)
+
+
 @pytest.fixture(scope="module")
 def fragile(assets: Assets, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
     """A cloud whose workers die on demand; two GPU slots, short leases, and somebody who hears its alerts."""
@@ -57,15 +75,13 @@ def _fragile(assets: Assets, faults: Path, n8n_url: str) -> Profile:
         model=assets.model,
         max_gpu_executions=2,
         beat=1,
-        lease=4,
+        lease=6,
         slot=4,
         slot_start=10,
         idle=8,
-        grace=3,
+        grace=6,
         sweep_every=2,
-        commands={
-            "gpu": ("python", "-m", "tests.e2e.faulty_worker", "gpu", "drain"),
-            "cpu": ("python", "-m", "tests.e2e.faulty_worker", "cpu"),
-        },
-        extra={"FAULTS": str(faults), "N8N_ALERT_URL": n8n_url},
+        commands=_FAULTY,
+        # A lease is renewed each second, so that a worker may be held up for four.
+        extra={"FAULTS": str(faults), "N8N_ALERT_URL": n8n_url, "PROGRESS_SECONDS": "0.5"},
     )

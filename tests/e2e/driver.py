@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,7 +112,9 @@ class Driver:
 
     def signal_workers(self, number: signal.Signals, which: str = "faulty_worker") -> None:
         for process in self.workers(which):
-            os.kill(process.pid, number)
+            # One may end by itself meanwhile.
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
 
     def fault(self, job_id: str, kind: str, times: int = 1_000) -> None:
         """The next `times` attempts at this job meet this fault."""

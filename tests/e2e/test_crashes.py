@@ -56,6 +56,8 @@ def test_a_job_that_kills_every_worker_becomes_a_dead_letter_and_can_be_redriven
     letters = eventually(lambda: _letters(fragile, job_id), "the letter is kept", within_s=30)
     assert len(letters) == 1
     eventually(lambda: job_id in [_job_of(alert) for alert in fragile.n8n.bodies], "n8n hears of it", within_s=30)
+    # An attempt that lost its lease before it met its fault left that one behind.
+    fragile.mend(job_id)
     answer = fragile.api("POST", f"/v1/jobs/{job_id}:redrive")
     assert answer.status_code == 202, answer.text
     again = fragile.ended(job_id)
@@ -82,8 +84,8 @@ def test_a_submit_that_died_before_its_message_is_mended_by_the_sweep(fragile: D
     assert store.create(half)
     job = fragile.ended(half.job_id)
     assert (job.state, job.attempts_counted) == ("succeeded", 1), job
-    sent = [line for line in (fragile.cloud.logs / "dispatch.log").read_text().splitlines() if "job.resent" in line]
-    assert any(half.job_id in line for line in sent)
+    log = fragile.cloud.logs / "dispatch.log"
+    eventually(lambda: any("job.resent" in line and half.job_id in line for line in log.read_text().splitlines()))
 
 
 def test_cancelling_a_running_job_stops_its_worker_soon(fragile: Driver, recordings: Path) -> None:

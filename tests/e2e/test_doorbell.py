@@ -23,57 +23,58 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.e2e
 
 
-def test_ten_bells_at_once_with_two_slots_start_two_executions(fragile: Driver, recordings: Path) -> None:
+def test_ten_bells_at_once_with_two_slots_start_two_executions(steady: Driver, recordings: Path) -> None:
     # Both executions hold their first job, so nothing is picked up that could silence the bell.
-    held = [fragile.announced(recordings / "short.wav", fault="hold", times=1) for _ in range(2)]
+    held = [steady.announced(recordings / "short.wav", fault="hold", times=1) for _ in range(2)]
     for job_id in held:
-        fragile.running(job_id)
-    waiting = fragile.announced(recordings / "short.wav")
-    job = fragile.until(waiting, lambda job: job.state == "queued", "queued")
+        steady.running(job_id)
+    waiting = steady.announced(recordings / "short.wav")
+    job = steady.until(waiting, lambda job: job.state == "queued", "queued")
     with ThreadPoolExecutor(10) as pool:
-        assert set(pool.map(lambda _: _ring(fragile, job), range(10))) == {429}
-    running = [execution for execution in fragile.cloud.jobs.running() if "gpu" in execution.name]
+        assert set(pool.map(lambda _: _ring(steady, job), range(10))) == {429}
+    running = [execution for execution in steady.cloud.jobs.running() if "gpu" in execution.name]
     assert len(running) == 2
     for job_id in held:
-        (fragile.faults / job_id / "release").touch()
+        (steady.faults / job_id / "release").touch()
     for job_id in (*held, waiting):
-        assert fragile.ended(job_id).state == "succeeded"
+        assert steady.ended(job_id).state == "succeeded"
 
 
-def test_a_high_job_waits_for_one_that_runs_and_for_no_other(fragile: Driver, recordings: Path) -> None:
-    held = [fragile.announced(recordings / "short.wav", fault="hold", times=1) for _ in range(2)]
+def test_a_high_job_waits_for_one_that_runs_and_for_no_other(steady: Driver, recordings: Path) -> None:
+    held = [steady.announced(recordings / "short.wav", fault="hold", times=1) for _ in range(2)]
     for job_id in held:
-        fragile.running(job_id)
-    normal = [fragile.announced(recordings / "short.wav") for _ in range(3)]
+        steady.running(job_id)
+    normal = [steady.announced(recordings / "short.wav") for _ in range(3)]
     for job_id in normal:
-        fragile.until(job_id, lambda job: job.state == "queued", "queued")
-    high = fragile.announced(recordings / "short.wav", priority="high")
-    fragile.until(high, lambda job: job.state == "queued", "queued")
+        steady.until(job_id, lambda job: job.state == "queued", "queued")
+    high = steady.announced(recordings / "short.wav", priority="high")
+    log = steady.cloud.logs / "on_upload.log"
+    eventually(lambda: any("job.sent" in line and high in line for line in log.read_text().splitlines()), "it is sent")
     # One of the two workers has its place free.
-    (fragile.faults / held[0] / "release").touch()
-    job = fragile.ended(high)
+    (steady.faults / held[0] / "release").touch()
+    job = steady.ended(high)
     assert (job.state, job.priority) == ("succeeded", "high")
-    before = [each for each in normal if (begun := fragile.job(each).started_at) and begun < job.started_at]
+    before = [each for each in normal if (begun := steady.job(each).started_at) and begun < job.started_at]
     assert before == []
-    (fragile.faults / held[1] / "release").touch()
+    (steady.faults / held[1] / "release").touch()
     for job_id in (*held, *normal):
-        done = fragile.ended(job_id)
+        done = steady.ended(job_id)
         assert (done.state, done.attempts_counted) == ("succeeded", 1), done
 
 
-def test_a_high_job_of_the_cpu_has_places_of_its_own(fragile: Driver, recordings: Path) -> None:
+def test_a_high_job_of_the_cpu_has_places_of_its_own(steady: Driver, recordings: Path) -> None:
     probe = {"operations": ["probe"]}
-    places = fragile.cloud.profile.cpu_concurrency
-    held = [fragile.announced(recordings / "short.wav", fault="hold", times=1, **probe) for _ in range(places)]
+    places = steady.cloud.profile.cpu_concurrency
+    held = [steady.announced(recordings / "short.wav", fault="hold", times=1, **probe) for _ in range(places)]
     for job_id in held:
-        fragile.running(job_id)
-    waiting = fragile.announced(recordings / "short.wav", **probe)
-    assert fragile.ended(fragile.announced(recordings / "short.wav", **probe, priority="high")).state == "succeeded"
-    assert fragile.job(waiting).state == "queued"
+        steady.running(job_id)
+    waiting = steady.announced(recordings / "short.wav", **probe)
+    assert steady.ended(steady.announced(recordings / "short.wav", **probe, priority="high")).state == "succeeded"
+    assert steady.job(waiting).state == "queued"
     for job_id in held:
-        (fragile.faults / job_id / "release").touch()
+        (steady.faults / job_id / "release").touch()
     for job_id in (*held, waiting):
-        assert fragile.ended(job_id).state == "succeeded"
+        assert steady.ended(job_id).state == "succeeded"
 
 
 @pytest.fixture(params=[True, False], ids=["gke", "no-gke"])

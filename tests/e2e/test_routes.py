@@ -120,13 +120,17 @@ def test_a_jobs_story_has_every_hop_from_the_upload_to_its_webhook(hub: Driver, 
 
     def told() -> dict[str, Any] | None:
         story: dict[str, Any] = json.loads(hub.hubctl("story", job_id, "--logs", str(hub.cloud.logs), "--json"))
-        return story if story["hops"][-1]["event"] in ("webhook.delivered", "job.closed") else None
+        logged = {hop["event"] for hop in story["hops"] if not hop["is_from_record"]}
+        return story if {"webhook.delivered", "job.closed"} <= logged else None
 
     story = eventually(told, "the story's end", within_s=30)
     events = [hop["event"] for hop in story["hops"]]
     once = ["job.submitted", "job.sent", "execution.started", "job.started", "job.artifacts", "job.succeeded"]
-    assert [event for event in events if event in once] == once
-    assert {"job.stage", "webhook.delivered", "job.closed"} <= set(events)
+    assert sorted(event for event in events if event in once) == sorted(once)
+    # Who hands a job on may tell of it later than the next one begins: the lines of one process have an order.
+    for own in (once[:2], once[3:]):
+        assert [event for event in events if event in own] == own
+    assert "job.stage" in events
     assert not any(hop["is_from_record"] for hop in story["hops"])
     assert story["trace"] == hub.job(job_id).traceparent.split("-")[1]
 

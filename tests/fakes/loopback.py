@@ -20,20 +20,24 @@ class Receiver:
     bodies: list[dict[str, Any]] = field(default_factory=list)
     #: Headers and raw body of each request, for signatures.
     requests: list[tuple[dict[str, str], bytes]] = field(default_factory=list)
+    #: The status of each answer, once it is sent.
+    answered: list[int] = field(default_factory=list)
 
 
 @contextmanager
 def receiving(path: str) -> Iterator[Receiver]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
+            status = receiver.status
             assert self.headers["Content-Type"] == "application/json"
             assert self.path == path
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.bodies.append(json.loads(body))
             receiver.requests.append((dict(self.headers), body))
-            self.send_response(receiver.status)
+            self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()
+            receiver.answered.append(status)
 
         def log_message(self, format: str, *args: object) -> None:
             pass

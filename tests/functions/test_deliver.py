@@ -29,8 +29,9 @@ TASK = event("webhook_task.json")
 @pytest.fixture
 def everything() -> FakeServices:
     """At the real time: the receivers' library refuses timestamps that are five minutes off."""
-    impatient = GuardedClient(FetchPolicy(allow_loopback=True, idle_seconds=0.3))
-    return fake_services(objects=FakeObjects(clock=FakeClock(datetime.now(UTC))), http=impatient)
+    return fake_services(
+        objects=FakeObjects(clock=FakeClock(datetime.now(UTC))), http=GuardedClient(FetchPolicy(allow_loopback=True))
+    )
 
 
 @pytest.fixture
@@ -192,6 +193,8 @@ def test_redirect_is_not_followed(deliver: FlaskClient, everything: FakeServices
 def test_receiver_that_hangs_is_noted_and_tried_again(
     deliver: FlaskClient, everything: FakeServices, receiver: Target
 ) -> None:
+    impatient = GuardedClient(FetchPolicy(allow_loopback=True, idle_seconds=0.3))
+    object.__setattr__(everything, "http", impatient)
     ended(everything, receiver.url)
     receiver.gate.clear()
     assert attempt(deliver) == 204

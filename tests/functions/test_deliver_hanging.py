@@ -43,8 +43,9 @@ def test_many_receivers_that_hang_hold_up_no_other() -> None:
         hangs.gate.clear()
         try:
             answers = [dispatches.submit(deliver_to, job_id) for job_id in (*hanging, good)]
-            eventually(lambda: len(receiver.received) == 1, "the good receiver has its webhook", within_s=10)
-            assert hangs.open_now == hangs.open_most
+            eventually(lambda: len(receiver.received) == 1, "the good receiver has its webhook", within_s=30)
+            with hangs.lock:
+                assert hangs.open_now == hangs.open_most
         finally:
             hangs.gate.set()
         assert {answer.result(30) for answer in answers} == {204}

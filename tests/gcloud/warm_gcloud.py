@@ -18,6 +18,7 @@ import socket
 import sys
 import traceback
 from contextlib import suppress
+from pathlib import Path
 
 SDK, SOCKET = sys.argv[1:]
 sys.path[:0] = [f"{SDK}/lib/third_party", f"{SDK}/lib"]
@@ -60,8 +61,10 @@ def serve():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     listener = socket.socket(socket.AF_UNIX)
-    listener.bind(SOCKET)
+    # Its name appears once it listens.
+    listener.bind(f"{SOCKET}.new")
     listener.listen(64)
+    Path(f"{SOCKET}.new").rename(SOCKET)
     reading, writing = os.pipe()
     rest = b""
     while True:

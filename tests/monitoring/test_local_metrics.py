@@ -206,7 +206,10 @@ def test_backlogs_are_counted_by_destination_and_for_all_without_reading_a_recor
     assert services.faults.calls[before:] == ["objects.list open/"]
 
 
-def test_light_stand_in_answers_routings_query_and_admissions(services: FakeServices) -> None:
+def test_light_stand_in_answers_routings_query_and_admissions(
+    services: FakeServices, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.backlog._TIMEOUT_SECONDS", 30.0)
     settings = services.settings
     answering = server(0, {query(*settings.gpu_lanes): lambda: 7, work_query(settings): lambda: 9})
     thread = threading.Thread(target=answering.serve_forever, args=(0.02,))

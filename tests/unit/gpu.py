@@ -29,6 +29,8 @@ class Gpu:
     ) -> None:
         often = {"worker_concurrency": 2, "progress_seconds": 0.01, "beat_seconds": 0.02}
         services = fake_services(**{**often, **settings})
+        # Each beat would let the clock of leases run on.
+        services.objects.limits_rate = False
         self.world = World(services, FakeProcessor(list(steps) or [succeed()]))
         ends_at = None if ends_in is None else time.monotonic() + ends_in
         self.worker = self.world.worker(ends_at=ends_at, stop=stop)

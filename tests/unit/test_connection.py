@@ -233,7 +233,7 @@ def test_a_name_server_that_hangs_does_not_hold_a_peek() -> None:
 def test_a_name_without_addresses_is_missing() -> None:
     with pytest.raises(SourceMissing) as caught:
         GuardedClient(STRICT, resolver=Names(media_example=[[]])).peek(
-            "https://media.example/", limit_bytes=1, timeout_seconds=1
+            "https://media.example/", limit_bytes=1, timeout_seconds=30
         )
     assert caught.value.reason_code == "unknown_host"
 

@@ -6,13 +6,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from itertools import count
+from types import SimpleNamespace
 
 import pytest
 
 from shared.errors import MachineFault, Misconfigured, Unavailable
 from shared.job import State
 from shared.pubsub import Delivery
-from tests.fakes.processor import Blocked, fail, succeed
+from tests.fakes.processor import Blocked, after, fail, succeed
 from tests.fakes.topics import FakeSubscription
 from tests.unit.gpu import Gpu
 from tests.waiting import eventually
@@ -68,7 +70,8 @@ def test_a_job_that_must_be_tried_again_is_nacked() -> None:
 
 
 def test_a_worker_whose_machine_is_at_fault_leaves_the_rest_to_another() -> None:
-    gpu = Gpu(fail(MachineFault("CUDA failed")), succeed())
+    # The other place is busy until the worker takes nothing new.
+    gpu = Gpu(fail(MachineFault("CUDA failed")), after(lambda: gpu.worker.closing.wait(60)))
     jobs = gpu.submit("a", "b", "c", "d", "e")
     gpu.drain.run()
     assert gpu.states(*jobs).count(State.QUEUED) >= 3
@@ -93,15 +96,30 @@ class TestEnd:
     def test_a_drainer_without_work_leaves_when_its_time_of_patience_is_over(self) -> None:
         began = time.monotonic()
         Gpu(idle_seconds=0.1).drain.run()
-        assert 0.1 <= time.monotonic() - began < 5
+        assert time.monotonic() - began >= 0.1
 
-    def test_the_time_of_patience_begins_anew_with_each_message(self) -> None:
-        gpu = Gpu(idle_seconds=0.5)
+    def test_the_time_of_patience_begins_anew_with_each_message(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        now = [0.0]
+        monkeypatch.setattr("workers.gpu.drain.time", SimpleNamespace(monotonic=lambda: now[0]))
+        gpu = Gpu(idle_seconds=10)
         with gpu.running() as working:
             for key in ("a", "b", "c"):
                 (job,) = gpu.submit(key)
                 eventually(lambda job=job: gpu.states(job) == [State.SUCCEEDED])
+                now[0] += 9
+            pulls = gpu.services.faults.calls.count("gpu-work.pull")
+            eventually(lambda: gpu.services.faults.calls.count("gpu-work.pull") > pulls + 2)
             assert not working.done()
+
+    def test_a_drainer_that_was_slow_to_begin_looks_once_before_it_leaves(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        times = count(step=100)
+        monkeypatch.setattr("workers.gpu.drain.time", SimpleNamespace(monotonic=lambda: next(times)))
+        gpu = Gpu(idle_seconds=10)
+        (job,) = gpu.submit("a")
+        gpu.drain.run()
+        assert gpu.states(job) == [State.SUCCEEDED]
 
     def test_a_pod_serves_without_end(self) -> None:
         gpu = Gpu(idle_seconds=None)

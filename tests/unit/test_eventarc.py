@@ -68,7 +68,7 @@ def push(shim: EventarcShim, *, message_id: str = "m-1", resource: Any = RESOURC
         },
     }
     body = {"subscription": "projects/p/subscriptions/s", "message": message}
-    return httpx.post(shim.url, json=body, trust_env=False).status_code
+    return httpx.post(shim.url, json=body, trust_env=False, timeout=60).status_code
 
 
 def event(received: Received) -> CloudEvent:
@@ -164,7 +164,7 @@ def test_every_trigger_of_a_bucket_is_served_and_one_failure_fails_the_delivery(
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'{"message": {}}', b'{"message": {"attributes": null}}'])
 def test_what_is_no_notification_is_refused(shim: EventarcShim, function: Target, body: bytes) -> None:
-    assert httpx.post(shim.url, content=body, trust_env=False).status_code == 400
+    assert httpx.post(shim.url, content=body, trust_env=False, timeout=60).status_code == 400
     assert function.received == []
 
 

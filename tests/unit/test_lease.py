@@ -79,7 +79,7 @@ class TestBeat:
         with Beat(taken, slow, extend=extend) as beat:
             for percent in count(1):
                 beat.report("decode", min(percent, 4_999) / 50)
-                if time.monotonic() - began > 0.2:
+                if time.monotonic() - began > 0.2 and writes(slow) > before:
                     break
             beat.report("upload", 95)
             eventually(lambda: stage_of(slow, taken) == ("upload", 95.0))
@@ -114,7 +114,7 @@ class TestBeat:
         progress = record_of(quick, leased).progress
         assert progress is not None
         assert progress.eta_seconds is not None
-        assert progress.eta_seconds <= worked + 0.01
+        assert progress.eta_seconds <= worked + 0.06  # it is rounded to tenths
 
     def test_the_estimate_begins_with_the_work_where_the_fetch_does_not_know_how_far_it_is(
         self, quick: FakeServices, leased: Job

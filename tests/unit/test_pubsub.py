@@ -33,4 +33,4 @@ def test_an_extension_takes_no_longer_than_one_call_may(port: str, request: pyte
     began = time.monotonic()
     with pytest.raises(Unavailable):
         subscription.extend(["a"], 60)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30

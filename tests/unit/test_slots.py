@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
@@ -153,7 +154,10 @@ def test_what_no_execution_wrote_is_swept_when_it_is_old(content: bytes, service
     assert slots.sweep() == 1
 
 
-def test_the_number_taken_is_cached_for_a_second(services: FakeServices, slots: Slots) -> None:
+def test_the_number_taken_is_cached_for_a_second(
+    services: FakeServices, slots: Slots, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.recent.time", SimpleNamespace(monotonic=lambda: 0.0))
     take(slots)
     assert slots.taken() == 1
     take(slots)

@@ -111,7 +111,8 @@ def test_off_the_sdk_is_not_loaded() -> None:
     assert run.stdout == "[]\n"
 
 
-def test_cloud_trace_gets_otlp_with_a_token_before_the_outermost_span_is_left() -> None:
+def test_cloud_trace_gets_otlp_with_a_token_before_the_outermost_span_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.trace_export._TIMEOUT_SECONDS", 60.0)
     with local_server() as telemetry:
         telemetry.replies["/v1/traces"] = answer(200)
         processor = to_cloud(Credentials("secret-token"), telemetry.url("/v1/traces"))
@@ -129,7 +130,8 @@ def test_cloud_trace_gets_otlp_with_a_token_before_the_outermost_span_is_left() 
     assert publish.attributes[0].value.int_value == 2
 
 
-def test_while_cloud_trace_refuses_work_goes_on() -> None:
+def test_while_cloud_trace_refuses_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.trace_export._TIMEOUT_SECONDS", 60.0)
     with local_server() as telemetry:
         telemetry.replies["/v1/traces"] = answer(403)
         tracer = OtelTracer(to_cloud(Credentials("token"), telemetry.url("/v1/traces")), "ingest", "shop-prod")

@@ -85,7 +85,7 @@ class TestTime:
             working = pool.submit(attempt, job.job_id, 1, beating.worker(ends_at=time.monotonic() + 17))
             failed = eventually(lambda: (seen := beating.job(job.job_id)).state.is_terminal and seen, within_s=20)
             assert (failed.state, failed.failure and failed.failure.code) == (State.FAILED, "too_long")
-            eventually(lambda: webhooks(beating.services), within_s=5)
+            eventually(lambda: webhooks(beating.services))
             blocked.may_end.set()
             assert working.result(10) is Verdict.OVER
         assert beating.job(job.job_id) == failed

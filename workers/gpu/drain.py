@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -42,7 +43,8 @@ class Drain:
     def run(self) -> None:
         """Work until idle, out of time, or told to stop; what is held by then is finished or handed back."""
         settings = self.worker.services.settings
-        idle_since = time.monotonic()
+        # Nobody is idle before the first look.
+        idle_since = math.inf
         with ThreadPoolExecutor(settings.worker_concurrency, "attempt") as pool:
             while not self._is_over(idle_since):
                 self.heartbeat.beat()
@@ -55,8 +57,9 @@ class Drain:
                     continue
                 if self._look_at_parked(pool):
                     continue
-                for delivery in self._pull(free):
-                    idle_since = time.monotonic()
+                pulled = self._pull(free)
+                idle_since = time.monotonic() if pulled else min(idle_since, time.monotonic())
+                for delivery in pulled:
                     self._working.add(pool.submit(self._answer, delivery))
         for delivery, _ in self._parked.values():
             self._nack(delivery)

@@ -6,6 +6,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import pytest
@@ -31,7 +33,11 @@ def film(tmp_path: Path) -> Path:
 
 
 def waiting() -> Fork:
-    return eventually(lambda: forks._ahead._fork, "a process is there", within_s=20)
+    ahead = eventually(lambda: forks._ahead._fork, "a process is there")
+    for thread in threading.enumerate():
+        if thread.name == "fork-ahead":
+            thread.join(60)
+    return ahead
 
 
 def ignored(process: Fork) -> int:
@@ -55,7 +61,7 @@ def test_no_more_than_one_is_started_ahead(ahead: Fork) -> None:
 
 def test_one_that_died_is_not_taken(ahead: Fork) -> None:
     os.kill(ahead.pid, signal.SIGKILL)
-    eventually(lambda: not Path(f"/proc/{ahead.pid}").exists(), "it is gone")
+    eventually(lambda: wait([ahead.process.sentinel], timeout=0), "it is gone")
     taken = fork()
     assert taken.pid != ahead.pid
     taken.close()
@@ -106,4 +112,4 @@ def test_it_does_not_outlive_its_worker(end: str) -> None:
     )
     assert worker.stderr == ""
     pid = int(worker.stdout)
-    eventually(lambda: not Path(f"/proc/{pid}").exists(), "it is gone", within_s=5)
+    eventually(lambda: not Path(f"/proc/{pid}").exists(), "it is gone")

@@ -149,7 +149,9 @@ class _Refused:
 def _analyse(media: MediaFile, operations: list[Operation], folder: Path) -> Done:
     """In this process, whose limit of CPU time it leaves as it was."""
     limits = resource.getrlimit(resource.RLIMIT_CPU)
-    task = Task(Path("film"), operations, folder, folder, None, DecodeLimits(), threads=1, hardware=True)
+    # More than this one, which runs many tests, may have used by now.
+    limits_of_task = DecodeLimits(cpu_seconds=86_400)
+    task = Task(Path("film"), operations, folder, folder, None, limits_of_task, threads=1, hardware=True)
     try:
         with media:
             return analyse(media, task, ArtifactFolder(folder), _Alone())

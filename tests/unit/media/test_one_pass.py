@@ -193,7 +193,12 @@ def test_what_a_file_is_not_fit_for_is_refused_with_the_reason(
         run(source, operation)
 
 
-def test_progress_of_a_pass_never_goes_back(processor: MediaProcessor, speech: Path, tmp_path: Path, out: Path) -> None:
+@pytest.mark.parametrize("is_slow", [False, True], ids=["as it is", "said again after every message"])
+def test_progress_of_a_pass_never_goes_back(
+    is_slow: bool, processor: MediaProcessor, speech: Path, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_slow:
+        monkeypatch.setattr("shared.media.child.LOOK_SECONDS", 0.0)
     source = make_video(tmp_path / "film.mp4", seconds=4, speech=speech)
     seen: list[tuple[str, float]] = []
     asked = [Shots(), Loudness(), Thumbnails()]
