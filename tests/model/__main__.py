@@ -1,6 +1,7 @@
 """python -m tests.model [--only TEXT] | --play SCENARIO < SCHEDULE
 
-Look at all schedules of all scenarios, deep ones included; or play one, a move a line, as a failure printed it.
+Look at all schedules of all scenarios, deep ones included, and of small ones apart, too: without what makes the looking
+quick; or play one, a move a line, as a failure printed it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import sys
 import time
 
 from tests.model.explore import Explorer, Failed
-from tests.model.scenario import DEEP, SMALL
+from tests.model.scenario import APART, APART_LONG, DEEP, SMALL
 
 SCENARIOS = {**SMALL, **DEEP}
 
@@ -28,7 +29,12 @@ def _explore(only: str) -> int:
     for name in (name for name in SCENARIOS if only in name):
         begun = time.monotonic()
         try:
-            told = str(Explorer.of(SCENARIOS[name]).explore())
+            explored = Explorer.of(SCENARIOS[name]).explore()
+            told = str(explored)
+            if name in APART | APART_LONG:
+                is_same = Explorer.of(SCENARIOS[name], apart=True).explore().ends == explored.ends
+                broken += not is_same
+                told += ", and apart the same" if is_same else " BROKEN: apart it has other ends"
         except Failed as failed:
             broken += 1
             told = f"BROKEN {failed}"

@@ -9,7 +9,7 @@ import pytest
 from tests.model.explore import Explored, Explorer, Failed
 from tests.model.lives import Lives
 from tests.model.mutants import MUTANTS, Mutant
-from tests.model.scenario import SMALL
+from tests.model.scenario import APART, SMALL
 
 
 @cache
@@ -38,7 +38,7 @@ def test_a_rule_left_out_is_found_and_its_schedule_can_be_played_again(mutant: M
     )
 
 
-@pytest.mark.parametrize("name", [name for name in SMALL if name not in ("everybody", "a worker whose calls fail")])
+@pytest.mark.parametrize("name", sorted(APART))
 def test_with_every_process_and_every_schedule_looked_at_apart_the_ends_are_the_same(name: str) -> None:
     apart = Explorer.of(SMALL[name], apart=True).explore()
     assert explored(name).ends == apart.ends
