@@ -82,7 +82,7 @@ def show(ctx: typer.Context, letter: Letter, as_json: Json = False, url: Url = N
     """One letter: why, after which attempts, and where its job's log is."""
     session: Session = ctx.obj.given(url, key)
     with session.hub() as hub:
-        found = hub.letter(letter)
+        found = hub.letter(_named(letter))
     if as_json:
         session.print_json(found)
     else:
@@ -116,7 +116,7 @@ def redrive(
     if not everything and (state or code or file_type or since or until or limit or dry_run):
         raise BadUsage("--state, --code, --file-type, --since, --until, --limit and --dry-run are for --all")
     if letters:
-        _redrive_named(session, letters, as_json=as_json)
+        _redrive_named(session, [_named(letter) for letter in letters], as_json=as_json)
         return
     with session.hub() as hub:
         ended = (state or Ended.DEAD_LETTERED).value
@@ -142,7 +142,7 @@ def discard(
     """Put a letter aside for good. It is kept, with your key's name and the reason."""
     session: Session = ctx.obj.given(url, key)
     with session.hub() as hub:
-        kept = hub.discard_letter(letter, checked(DiscardBody, reason=reason))
+        kept = hub.discard_letter(_named(letter), checked(DiscardBody, reason=reason))
     if as_json:
         session.print_json(kept)
     else:
@@ -201,6 +201,13 @@ def _sum(before: RedriveReport, one: RedriveReport) -> RedriveReport:
         looked_at=before.looked_at + one.looked_at,
         next_page_token=one.next_page_token,
     )
+
+
+def _named(letter: str) -> str:
+    """A letter's name. Raises BadUsage for one without its day, such as a job's id."""
+    if "/" not in letter:
+        raise BadUsage(f"{letter!r} is no letter's name: those are <date>/<name>, as `dlq list` prints them")
+    return letter
 
 
 def _when(text: str | None) -> str | None:

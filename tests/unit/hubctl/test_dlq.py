@@ -103,7 +103,9 @@ def test_discard_wants_a_reason_and_keeps_it(desk: Desk) -> None:
         (("list", "--since", "yesterday"), 2),
         (("redrive", "--all", "--code", "a b"), 2),
         (("show", "2025-11-23/nothing"), 3),
-        (("show", "nonsense"), 3),
+        (("show", "a-job's-id"), 2),
+        (("redrive", "2025-11-23/nothing", "a-job's-id"), 2),
+        (("discard", "a-job's-id", "--reason", "x"), 2),
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence(desk: Desk, arguments: tuple[str, ...], status: int) -> None:
