@@ -20,13 +20,15 @@ SEEDS = 200
 def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__.partition("\n\n")[2])
     parser.add_argument("table", nargs="*")
-    parser.add_argument("--seed", type=int, action="append", help="this seed alone; may be given again")
+    parser.add_argument("--seed", type=int, action="append", help="this seed alone, or with others given likewise")
     parser.add_argument("--seeds", type=int, help="so many seeds")
     parser.add_argument("--first", type=int, default=0, help="from this one on")
     asked = parser.parse_args(words)
     logging.basicConfig(level=logging.CRITICAL)
     is_all = not words
-    numbers = asked.seed or range(asked.first, asked.first + (SEEDS if is_all else asked.seeds or 0))
+    count = SEEDS if is_all else asked.seeds or 0
+    # Each once: a seed's receivers are its own, and would hear of its jobs twice.
+    numbers = tuple(dict.fromkeys(asked.seed or range(asked.first, asked.first + count)))
     scenarios = table.chosen(asked.table[1:]) if asked.table or is_all else []
     played: list[table.Played] = []
     ran: list[seeds.Seeded] = []
