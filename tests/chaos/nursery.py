@@ -50,7 +50,11 @@ class Nursery:
             self._reap()
 
     def _begin(self, launcher: socket.socket) -> None:
-        asked, output = _receive(launcher)
+        try:
+            asked, output = receive(launcher)
+        except ConnectionError:  # told to stop before it had asked
+            launcher.close()
+            return
         pid = os.fork()
         if pid == 0:
             launcher.close()
@@ -89,13 +93,22 @@ class Nursery:
                 launcher.close()
 
 
-def _receive(launcher: socket.socket) -> tuple[dict[str, object], int]:
-    """The request, which ends with a newline, and the file descriptor that came with it."""
+def receive(launcher: socket.socket) -> tuple[dict[str, object], int]:
+    """The request, which ends with a newline, and the file descriptor that came with it.
+
+    Raises ConnectionError when the launcher goes before it has said all.
+    """
     data, ancillary, _, _ = launcher.recvmsg(1 << 16, socket.CMSG_LEN(4))
     descriptors = array.array("i")
-    descriptors.frombytes(ancillary[0][2][:4])
+    for _, _, given in ancillary:
+        descriptors.frombytes(given[:4])
     while not data.endswith(b"\n"):
-        data += launcher.recv(1 << 16)
+        more = launcher.recv(1 << 16)
+        if not more:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            raise ConnectionError("the launcher is gone")
+        data += more
     asked: dict[str, object] = json.loads(data)
     return asked, descriptors[0]
 
