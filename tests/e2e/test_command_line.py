@@ -14,7 +14,8 @@ import pytest
 
 from local.assets import Assets
 from local.cloud import local_cloud
-from local.functions import ROOT
+from local.functions import ROOT, python_environment
+from local.processes import Processes, wait_ready
 from local.profile import Profile
 from tests.e2e.driver import Driver
 from tests.waiting import eventually
@@ -84,24 +85,19 @@ def test_two_clouds_side_by_side_do_not_meet(hub: Driver, assets: Assets, record
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_process_outlives_the_cloud(number: signal.Signals) -> None:
-    up = subprocess.Popen(
-        [sys.executable, "-u", "-m", "local", "up"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert up.stdout is not None
-    lines = iter(up.stdout.readline, "")
-    seen = next(line for line in lines if "HUB_URL" in line or not line)
-    assert "HUB_URL" in seen
-    family = psutil.Process(up.pid).children(recursive=True)
-    assert len(family) > 8
-    up.send_signal(number)
-    up.stdout.close()
-    up.wait(timeout=60)
-    eventually(lambda: not any(_lives(process) for process in family), "all children are gone", within_s=30)
+def test_no_process_outlives_the_cloud(number: signal.Signals, tmp_path: Path) -> None:
+    log = tmp_path / "up.log"
+    # Its watchdog acts after the test, or when the tests themselves are killed.
+    with Processes() as processes:
+        up = processes.start(
+            [sys.executable, "-u", "-m", "local", "up"], env=python_environment(), log=log, name="up", cwd=ROOT
+        )
+        wait_ready(up, lambda: "HUB_URL" in log.read_text(), within_s=120)
+        family = psutil.Process(up.pid).children(recursive=True)
+        assert len(family) > 8
+        os.kill(up.pid, number)
+        assert up.wait(60) is not None
+        eventually(lambda: not any(_lives(process) for process in family), "all children are gone", within_s=30)
 
 
 def _lives(process: psutil.Process) -> bool:
