@@ -17,7 +17,7 @@ from typing import Final
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from shared.alerts import Alert
-from shared.errors import RateLimited, RecordUnreadable
+from shared.errors import RateLimited, RecordUnreadable, Unavailable
 from shared.letters import KeptLetter, LetterState, state_of
 from shared.moments import day_of
 from shared.objects import StoredObject
@@ -56,6 +56,9 @@ def tell(letter_id: str, letter: KeptLetter, services: Services) -> None:
         # Another letter may have been quicker; or this one's write took effect, and its answer was lost.
         stored = _read(services)
         storm = _parsed(stored) if stored else None
+        if storm is None or (letter_id not in storm.told and _is_past(storm, letter)):
+            # It was the sweep that was quicker: it has ended the storm, and has not seen this letter.
+            raise Unavailable("the storm ended while this letter came")
     if storm is not None and letter_id in storm.told:
         services.topics.publish("alerts", _first_alert(letter_id, letter).model_dump_json().encode(), {})
 
@@ -79,7 +82,8 @@ def summarise(services: Services) -> int:
             services,
         )
         _log.warning("dead letters told together", extra={"event": "letters.summed_up", "number": len(letters)})
-    elif not waiting and now - storm.alerted_at >= _LULL:
+    elif not waiting and now - storm.alerted_at >= _LULL + _ON_ITS_WAY:
+        # A letter that is not seen yet began to be kept after the lull, and takes this storm for past.
         _write(storm.model_copy(update={"is_over": True, "told_until": until}), stored.generation, services)
     return len(letters)
 

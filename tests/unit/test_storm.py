@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ import pytest
 from shared.errors import Unavailable
 from shared.job import job_id_for
 from shared.letters import KeptLetter
+from shared.objects import StoredObject
 from shared.storm import WINDOW, summarise, tell
 from tests.fakes.faults import Crash
+from tests.fakes.objects import FakeObjects
 from tests.fakes.services import FakeServices, fake_services
 from tests.unit.samples import NO_LUCK, job
 
@@ -155,9 +158,52 @@ def test_one_letter_alone_is_one_alert_and_the_next_one_after_a_while_is_told_at
     assert [alert["labels"]["job_id"] for alert in alerts(services)] == [job_id_for("lost-1"), job_id_for("lost-2")]
 
 
+def test_a_letter_that_comes_while_its_storm_ends_is_told_when_it_comes_again(services: FakeServices) -> None:
+    """The sweep has listed the letters before this one was kept, and ends the storm after this one has looked at it."""
+    come(services, 1)
+    services.clock.advance(2 * SECONDS + 60)
+    late = kept(services, 2)
+    name_of_late = f"dead-letters/{late[0]}.json"
+    letter = services.objects.data("state", name_of_late)
+    services.objects.delete("state", name_of_late)
+
+    class Meanwhile(FakeObjects):
+        def read(self, bucket: str, name: str) -> StoredObject | None:
+            return services.objects.read(bucket, name)
+
+        def write(self, bucket: str, name: str, data: bytes, **more: Any) -> int | None:
+            summarise(services)
+            services.objects.put("state", name_of_late, letter)
+            return services.objects.write(bucket, name, data, **more)
+
+    with pytest.raises(Unavailable):
+        tell(*late, replace(services, objects=Meanwhile()))
+    assert len(alerts(services)) == 1
+    services.clock.advance(1)
+    tell(*late, services)
+    assert [alert["labels"]["job_id"] for alert in alerts(services)] == [job_id_for("lost-1"), job_id_for("lost-2")]
+
+
+def test_a_storm_does_not_end_before_every_letter_that_trusts_it_can_be_seen(services: FakeServices) -> None:
+    """Letters are kept a little after the time they bear."""
+    come(services, 1)
+    services.clock.advance(2 * SECONDS - 2)
+    bears = services.now()
+    services.clock.advance(2)
+    summarise(services)
+    letter_id, letter = kept(services, 2)
+    letter = letter.model_copy(update={"kept_at": bears})
+    services.objects.put("state", f"dead-letters/{letter_id}.json", letter.model_dump_json().encode())
+    tell(letter_id, letter, services)
+    for _ in range(3):
+        services.clock.advance(60)
+        summarise(services)
+    assert [alert["title"] for alert in alerts(services)] == ["A job is dead-lettered", "1 more dead letter"]
+
+
 def test_when_the_storm_is_over_the_sweep_reads_one_object_only(services: FakeServices) -> None:
     come(services, 1)
-    services.clock.advance(2 * SECONDS)
+    services.clock.advance(2 * SECONDS + 60)
     summarise(services)
     before = len(services.faults.calls)
     services.clock.advance(60)
