@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from shared.machines import Machine
 
@@ -74,11 +74,19 @@ class Outcome(Frozen):
     real_time_factor: float | None = None
 
 
+_LONGEST_MESSAGE: Final = 4000
+
+
+def _shortened(message: str) -> str:
+    """Room is left for what is put before it: a dead letter's reason has 10,000 characters at most."""
+    return message if len(message) <= _LONGEST_MESSAGE else f"{message[: _LONGEST_MESSAGE - 1]}…"
+
+
 class Failure(Frozen):
-    """Why the last attempt (or the job) came to nothing."""
+    """Why the last attempt (or the job) came to nothing; of what a library said at length, the beginning."""
 
     code: str
-    message: str
+    message: Annotated[str, AfterValidator(_shortened)]
 
 
 #: What is known of an attempt whose worker never said a last word.

@@ -66,6 +66,18 @@ def test_letter_is_kept_its_job_marked_and_an_alert_raised(
     assert everything.objects.names("state", "open/") == []
 
 
+def test_a_reason_of_any_length_is_a_letter_of_its_job(dead_letter: FlaskClient, everything: FakeServices) -> None:
+    """A library may say a lot."""
+    job = submitted(everything)
+    give_up(job, Failure(code="unavailable", message=f"gave up: {'no such model. ' * 5000}"), everything)
+    (letter,) = everything.topics.on("dead-letters")
+    assert dead_letter.post("/", json=push_of(letter.data)).status_code == 204
+    (kept,) = letters(everything).values()
+    assert (kept["job_id"], kept["code"]) == (job.job_id, "unavailable")
+    assert kept["reason"].startswith("gave up: no such model. ")
+    assert kept["reason"].endswith("…")
+
+
 def test_letter_of_a_redriven_job_is_kept_beside_the_first(dead_letter: FlaskClient, everything: FakeServices) -> None:
     job = submitted(everything)
     for submission in (1, 2):
