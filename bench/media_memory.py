@@ -95,7 +95,7 @@ class _Child(logging.Handler):
         self.peaks: list[float] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if (peak := vars(record).get("peak_megabytes")) is not None:
+        if (peak := vars(record).get("details", {}).get("peak_megabytes")) is not None:
             self.peaks.append(peak)
 
 

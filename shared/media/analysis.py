@@ -70,7 +70,8 @@ def analyse(media: MediaFile, task: Task, folder: ArtifactFolder, parent: Listen
         if not media.hardware:
             raise
         # Whoever is to blame: libav knows. What the plan holds by now is of no use.
-        _log.warning("decoding again without hardware", extra={"event": "media.no_hardware", "error": str(error)[:200]})
+        details = {"error": str(error)[:200]}
+        _log.warning("decoding again without hardware", extra={"event": "media.no_hardware", "details": details})
         media.do_without_hardware()
         plan.drop()
         plan = new_plan()

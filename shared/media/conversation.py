@@ -56,7 +56,9 @@ def converse(child: Child, source: Source, answers: Answers) -> Done:
             case Wanted() if isinstance(source, RemoteObject):
                 child.give(_looking(answers.look, partial(source.read_range, message.start, message.length)))
             case Logged():
-                logging.getLogger(message.logger).log(message.level, "%s", message.message, extra=message.extra)
+                # Below a key of its own, where it can take no other field's place.
+                extra = {"event": message.event, "details": message.details}
+                logging.getLogger(message.logger).log(message.level, "%s", message.message, extra=extra)
             case Failed():
                 raise message.problem.again()
             case _:

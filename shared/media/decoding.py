@@ -133,7 +133,7 @@ def decode(
         counts: dict[str, int] = {}
         for track, start in zip(tracks, before, strict=True):
             counts[track.kind] = counts.get(track.kind, 0) + track.decoded - start
-        _log.debug("decoded %s", counts, extra={"event": "media.decoded", "frames": counts})
+        _log.debug("decoded %s", counts, extra={"event": "media.decoded", "details": {"frames": counts}})
 
 
 def _decode(

@@ -33,7 +33,6 @@ _log = logging.getLogger(__name__)
 
 #: Between two words on how far one stage is, seconds.
 _PAUSE: Final = 0.1
-_LOG_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"}
 
 
 def work(connection: Connection, words: Connection, task: Task) -> None:
@@ -50,8 +49,8 @@ def work(connection: Connection, words: Connection, task: Task) -> None:
     av.logging.set_libav_level(av.logging.ERROR)
     av.logging.restore_default_callback()
     parent = Parent(connection)
-    logging.getLogger("shared").addHandler(_Forwarded(parent))
-    logging.getLogger("shared").setLevel(logging.DEBUG)
+    logging.getLogger("shared.media").addHandler(_Forwarded(parent))
+    logging.getLogger("shared.media").setLevel(logging.DEBUG)
     parent.say(_outcome(task, parent))
 
 
@@ -73,7 +72,7 @@ def _outcome(task: Task, parent: Parent) -> Message:
         return Broken(error=type(bug).__name__, errno=errno, trace=traceback.format_exc())
     used = resource.getrusage(resource.RUSAGE_SELF)
     facts = {"cpu_seconds": round(used.ru_utime + used.ru_stime, 3), "peak_megabytes": round(used.ru_maxrss / 1000)}
-    _log.debug("decoding ended", extra={"event": "media.decoding_ended", **facts})
+    _log.debug("decoding ended", extra={"event": "media.decoding_ended", "details": facts})
     return done
 
 
@@ -114,8 +113,16 @@ class _Forwarded(logging.Handler):
         self._parent = parent
 
     def emit(self, record: logging.LogRecord) -> None:
-        extra = {key: value for key, value in vars(record).items() if key not in _LOG_FIELDS}
-        self._parent.say(Logged(logger=record.name, level=record.levelno, message=record.getMessage(), extra=extra))
+        said = vars(record)
+        self._parent.say(
+            Logged(
+                logger=record.name,
+                level=record.levelno,
+                event=said["event"],
+                message=record.getMessage(),
+                details=said.get("details", {}),
+            )
+        )
 
 
 def _end_with_parent() -> None:

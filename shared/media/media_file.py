@@ -104,13 +104,14 @@ class MediaFile:
             self._reopen(nvdec())
         except (JobError, OSError, NotImplementedError) as error:
             # The file itself was opened before: it is the hardware that cannot.
-            _log.warning("no hardware decoder", extra={"event": "media.no_hardware", "error": type(error).__name__})
+            details = {"error": type(error).__name__}
+            _log.warning("no hardware decoder", extra={"event": "media.no_hardware", "details": details})
             self.do_without_hardware()
             return self.from_start()
         streams = [video_stream(self._container, number, self.empty) for number in numbers]
         if not any(self.is_on_hardware(stream) for stream in streams):
             codecs = sorted({stream.codec_context.name for stream in streams})
-            said = {"event": "media.no_hardware", "codecs": codecs}
+            said = {"event": "media.no_hardware", "details": {"codecs": codecs}}
             _log.info("the hardware decodes none of %s", ", ".join(codecs), extra=said)
             self.do_without_hardware()
         return self.anywhere()

@@ -7,6 +7,7 @@ the child. Then the child says how far it is, until it is `Done` or has `Failed`
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
@@ -44,11 +45,14 @@ _ERRORS: Final[Mapping[str, type[JobError]]] = {
 }
 
 
+ContentType = Annotated[str, StringConstraints(pattern=r"^[a-z]+/[a-z0-9.+-]+(; charset=utf-8)?$", max_length=100)]
+
+
 class Problem(_Message):
     """An error, as it crosses the border."""
 
     error: str
-    code: str
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,64}$")]
     message: str
 
     @classmethod
@@ -102,27 +106,28 @@ class Wanted(_Message):
 
 
 class Logged(_Message):
-    """A line for the log."""
+    """A line for the log; none of those that alerts, bills and stories are made of."""
 
     says: Literal["logged"] = "logged"
-    logger: str
-    level: int
+    logger: Annotated[str, StringConstraints(pattern=r"^shared\.media(\.[a-z0-9_]+)*$")]
+    level: Annotated[int, Field(ge=logging.DEBUG, le=logging.ERROR)]
+    event: Annotated[str, StringConstraints(pattern=r"^media\.[a-z_]{1,40}$")]
     message: str
-    extra: dict[str, Any]
+    details: dict[str, Any]
 
 
 class Made(_Message):
     """One artifact in the job's folder, and nowhere else."""
 
     name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+([._/-][a-z0-9]+)*$", max_length=100)]
-    content_type: str
+    content_type: ContentType
 
 
 class Handed(_Message):
     """What the parent goes on with, besides what lies in the scratch folder; times in seconds."""
 
     #: The type of the small copy, where a page is to show one.
-    film: str | None = None
+    film: ContentType | None = None
     silences: tuple[tuple[float, float], ...] = ()
     #: When shots begin, but the first.
     cuts: tuple[float, ...] = ()

@@ -235,7 +235,9 @@ def test_a_broken_disk_is_the_disks_fault(film: Path, out: Path) -> None:
 def test_what_a_child_logs_is_in_the_workers_log(film: Path, out: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "shared.media.decoding")
     shots(BadProcessor(None), film, out)
-    assert [record.frames for record in caplog.records if record.name == "shared.media.decoding"] == [{"video": 50}]
+    assert [record.details["frames"] for record in caplog.records if record.name == "shared.media.decoding"] == [
+        {"video": 50}
+    ]
 
 
 def test_children_need_not_load_libraries(film: Path, out: Path) -> None:

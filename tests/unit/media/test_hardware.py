@@ -204,7 +204,7 @@ def test_a_stream_that_the_hardware_only_seems_to_take_is_decoded_by_the_cpu(
     film = make_scenes(tmp_path / "film.mp4", [30], frames=60)
     done = _analyse(_BadDevice(film, lambda container: container), [Shots()], tmp_path)
     assert (done.decoder, done.warnings, done.summary["shots"]["frames"]) == ("cpu", (), 60)
-    assert "does not take this video" in caplog.records[0].error
+    assert "does not take this video" in caplog.records[0].details["error"]
 
 
 def test_what_no_hardware_takes_has_all_threads_and_a_limit(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -216,7 +216,9 @@ def test_what_no_hardware_takes_has_all_threads_and_a_limit(tmp_path: Path, capl
         assert (media.hardware, stream.codec_context.thread_count) == (False, 3)
         media.for_all_pictures([None])
     assert told == ["limited"]
-    assert [(record.event, record.codecs) for record in caplog.records] == [("media.no_hardware", ["prores"])]
+    assert [(record.event, record.details["codecs"]) for record in caplog.records] == [
+        ("media.no_hardware", ["prores"])
+    ]
 
 
 class _WithDriver(BadProcessor):

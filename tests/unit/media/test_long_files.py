@@ -30,7 +30,7 @@ from shared.operations import Probe, Shots, Waveform
 children = []
 class Ends(logging.Handler):
     def emit(self, record):
-        children.append(record.peak_megabytes)
+        children.append(record.details["peak_megabytes"])
 log = logging.getLogger("shared.media.decoding_child")
 log.setLevel(logging.DEBUG)
 log.addHandler(Ends())

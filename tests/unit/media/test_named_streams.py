@@ -82,7 +82,7 @@ def test_one_pass_decodes_each_stream_once(film: Path, run: Run, caplog: pytest.
     (line,) = [record for record in caplog.records if getattr(record, "event", "") == "media.decoded"]
     with av.open(film) as container:
         audio = sum(1 for _ in container.decode(audio=0)) + 0
-    assert line.frames == {"audio": 2 * audio, "video": SECONDS * 5}
+    assert line.details["frames"] == {"audio": 2 * audio, "video": SECONDS * 5}
 
 
 def test_speech_of_one_stream_and_text_of_another(film: Path, run: Run) -> None:

@@ -61,7 +61,7 @@ def decoded(caplog: pytest.LogCaptureFixture) -> Counter[str]:
     class Counted(Counter[str]):
         def __getitem__(self, kind: str) -> int:
             events = [record for record in caplog.records if getattr(record, "event", "") == "media.decoded"]
-            return sum(record.frames.get(kind, 0) for record in events)
+            return sum(record.details["frames"].get(kind, 0) for record in events)
 
     caplog.set_level(logging.DEBUG, "shared.media.decoding")
     return Counted()

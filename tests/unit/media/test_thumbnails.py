@@ -211,7 +211,11 @@ def test_a_good_picture_is_sought_once(run: Run, tmp_path: Path, caplog: pytest.
     film = make_scenes(tmp_path / "film.mp4", [], frames=400, fps=10, keyframes=range(0, 400, 10))
     caplog.set_level(logging.DEBUG, "shared.media.decoding")
     run(film, Thumbnails(count=5))
-    decoded = [record.frames["video"] for record in caplog.records if getattr(record, "event", "") == "media.decoded"]
+    decoded = [
+        record.details["frames"]["video"]
+        for record in caplog.records
+        if getattr(record, "event", "") == "media.decoded"
+    ]
     assert 0 < sum(decoded) <= 10  # of four hundred: the keyframes before the middles
 
 
@@ -221,7 +225,11 @@ def test_after_a_bad_picture_the_others_are_sought_all_the_same(
     film = make_scenes(tmp_path / "film.mp4", [], frames=600, fps=10, keyframes=range(0, 600, 50), fades=[(165, 1, 70)])
     caplog.set_level(logging.DEBUG, "shared.media.decoding")
     summary = run(film, Thumbnails(count=2)).summary["thumbnails"]
-    decoded = [record.frames["video"] for record in caplog.records if getattr(record, "event", "") == "media.decoded"]
+    decoded = [
+        record.details["frames"]["video"]
+        for record in caplog.records
+        if getattr(record, "event", "") == "media.decoded"
+    ]
     assert summary["seconds"] == [24, 45]
     assert 0 < sum(decoded) <= 10  # of six hundred
 
@@ -232,7 +240,11 @@ def test_where_keyframes_are_far_apart_nothing_is_decoded_twice_over(
     film = make_scenes(tmp_path / "film.mp4", [], frames=600, fps=10)  # a keyframe every 25 s
     caplog.set_level(logging.DEBUG, "shared.media.decoding")
     run(film, Thumbnails(seconds=(3, 6, 9, 12, 15, 18, 21, 24, 50)))
-    decoded = [record.frames["video"] for record in caplog.records if getattr(record, "event", "") == "media.decoded"]
+    decoded = [
+        record.details["frames"]["video"]
+        for record in caplog.records
+        if getattr(record, "event", "") == "media.decoded"
+    ]
     assert 240 <= sum(decoded) <= 350
 
 
