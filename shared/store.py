@@ -21,13 +21,15 @@ from pydantic import ValidationError
 from shared.errors import RateLimited, RecordUnreadable
 from shared.job import Job, State
 from shared.journal import is_change
-from shared.objects import Objects
+from shared.objects import Objects, StoredObject
 
 _log = logging.getLogger(__name__)
 
 #: Seconds a state change waits for storage's limit of about one write a second per object, and how often.
 _RATE_LIMIT_PAUSE_SECONDS: Final = 1.0
 _RATE_LIMIT_PAUSES: Final = 15
+#: A marker that is older is written anew by who needs it: what it is for follows long before the sweep gives it up.
+YOUNG_SECONDS: Final = 60.0
 _INDEX_ORIGIN: Final = 10**14  # milliseconds; beyond the year 5000, so inverted times keep 14 digits
 
 
@@ -175,15 +177,24 @@ class JobStore:
         )
 
     def mark_open(self, marker: Marker) -> None:
-        self._objects.write(self._bucket, marker.object_name, b"", if_generation=0)
+        """See that the marker is there and young: one that a crash left, the sweep may be about to take away."""
+        name = marker.object_name
+        while self._objects.write(self._bucket, name, b"", if_generation=0) is None:
+            there = self.marked(marker)
+            if there is None:
+                continue
+            if there.age_seconds < YOUNG_SECONDS:
+                return
+            if self._objects.write(self._bucket, name, b"", if_generation=there.generation) is not None:
+                return
 
-    def mark_closed(self, marker: Marker) -> None:
-        self._objects.delete(self._bucket, marker.object_name)
+    def mark_closed(self, marker: Marker, *, if_generation: int | None = None) -> None:
+        """Take the marker away, if it is still the one of that generation."""
+        self._objects.delete(self._bucket, marker.object_name, if_generation=if_generation)
 
-    def marker_age_seconds(self, marker: Marker) -> float:
-        """0 when there is none."""
-        stored = self._objects.read(self._bucket, marker.object_name)
-        return stored.age_seconds if stored else 0.0
+    def marked(self, marker: Marker) -> StoredObject | None:
+        """The marker as it lies there, for its age and generation."""
+        return self._objects.read(self._bucket, marker.object_name)
 
     def markers(self) -> Iterator[Marker]:
         for name in self._objects.list(self._bucket, prefix="open/"):

@@ -60,15 +60,7 @@ def _mend_one(marker: Marker, services: Services) -> Mended:
     job_id = marker.job_id
     seen = services.store.get(job_id)
     if seen is None or seen.job.submission < marker.submission:
-        patience = settings.abandoned_seconds if marker.submission else settings.ticket_seconds
-        if services.store.marker_age_seconds(marker) < patience:
-            return Mended.NOTHING
-        services.store.mark_closed(marker)
-        # A redrive may have come upon that marker, and taken it for its own, since the record was read.
-        seen = services.store.get(job_id)
-        if seen is not None and seen.job.submission == marker.submission:
-            services.store.mark_open(marker)
-        return Mended.MARKER
+        return _without_record(marker, services)
     if seen.job.submission > marker.submission:
         if not seen.job.state.is_terminal:
             # A revision before this one had one marker for all submissions.
@@ -83,6 +75,20 @@ def _mend_one(marker: Marker, services: Services) -> Mended:
     if not seen.is_waiting(settings.lease_seconds):
         return Mended.NOTHING
     return _send_again(seen, services)
+
+
+def _without_record(marker: Marker, services: Services) -> Mended:
+    """Take the marker away once nobody can be about to write what it is for."""
+    patience = services.settings.abandoned_seconds if marker.submission else services.settings.ticket_seconds
+    left = services.store.marked(marker)
+    if left is None or left.age_seconds < patience:
+        return Mended.NOTHING
+    # Who came upon it before that look, when it was young, has written by now; who does after it, writes it anew.
+    seen = services.store.get(marker.job_id)
+    if seen is not None and seen.job.submission >= marker.submission:
+        return Mended.NOTHING
+    services.store.mark_closed(marker, if_generation=left.generation)
+    return Mended.MARKER
 
 
 def _send_again(seen: Snapshot, services: Services) -> Mended:

@@ -17,7 +17,7 @@ from shared.letters import KeptLetter
 from shared.resources import declared
 from shared.routing import Destination
 from shared.slots import Slots
-from shared.store import Marker
+from shared.store import YOUNG_SECONDS, Marker
 from shared.storm import WINDOW, tell
 from tests.access.watched import Watch, watched_services
 from tests.fakes.services import SETTINGS, FakeServices
@@ -53,15 +53,18 @@ def _on_upload(watch: Watch) -> None:
     everything = watched_services(watch, enable_gke_route=True, max_gpu_executions=1)
     metadata = {"webhook_url": WEBHOOK, "caller": "shop"}
 
-    def arrives(name: str, data: bytes, **more: Any) -> None:
+    def arrives(name: str, data: bytes, *, again_after: float | None = None, **more: Any) -> None:
         made = event("storage_finalized.json")
         generation = everything.objects.put("uploads", name, data)
         made["data"] |= {"name": name, "size": str(len(data)), "generation": str(generation), **more}
         envelope = {f"ce-{key}": str(value) for key, value in made.items() if key != "data"}
-        with _at_work(watch, "on_upload", everything) as client:
-            assert client.post("/", json=made["data"], headers=envelope).status_code == 200
+        for pause in (0, again_after):
+            if pause is not None:
+                everything.clock.advance(pause)
+                with _at_work(watch, "on_upload", everything) as client:
+                    assert client.post("/", json=made["data"], headers=envelope).status_code == 200
 
-    arrives("talks/film.mp4", MP4)
+    arrives("talks/film.mp4", MP4, again_after=YOUNG_SECONDS)
     everything.backlog.number = everything.settings.gpu_backlog_limit
     everything.clock.advance(5)
     arrives("talks/other.mp4", MP4)
@@ -102,6 +105,7 @@ def _ingest(watch: Watch) -> None:
     )
     for headers in wishes:
         call("POST", "/v1/jobs", 202, json=body, headers=headers)
+    everything.clock.advance(YOUNG_SECONDS)
     call("POST", "/v1/jobs", 202, json=body, headers={"Idempotency-Key": "a"})
     call("POST", "/v1/jobs", 202, json={**body, "operations": ["probe"]})
     call("POST", "/v1/jobs", 202, json={**body, "operations": ["probe"], "priority": "high"})
@@ -170,6 +174,10 @@ def _sweeps(watch: Watch) -> None:
     moved = submitted(everything, "moved")
     everything.store.update(moved.job_id, lambda seen: seen.job.model_copy(update={"destination": Destination.GKE}))
     change(everything, submitted(everything, "over", webhook_url=WEBHOOK).job_id, "leased", "succeeded")
+    # Redriven by a revision whose submissions had one marker in common; then by this one.
+    for redriven in (submitted(everything, "redriven before"), submitted(everything, "redriven")):
+        everything.store.update(redriven.job_id, lambda seen: seen.job.model_copy(update={"submission": 2}))
+    everything.store.mark_open(Marker(redriven.job_id, redriven.caller, 2))
     everything.store.mark_open(Marker("f" * 32, "shop"))
     everything.store.mark_open(Marker.of_ticket("e" * 32, "shop"))
     everything.slots.take("f" * 32)

@@ -25,8 +25,11 @@ from tests.model.script import Call, Ended, Script, Seen
 DOWN: Final = Unavailable("down")
 TIMED_OUT: Final = Unavailable("timed out")
 
-#: `JobStore.mark_open` and `add_to_index` drop what they are answered.
-_DROPPED: Final = ("objects.write open/", "objects.write index/")
+#: `JobStore.add_to_index` drops what it is answered.
+_DROPPED: Final = ("objects.write index/",)
+#: `JobStore.mark_open` looks only whether it was the first.
+_MARKED: Final = ("objects.write open/",)
+_FIRST: Final = 0
 _ANSWERED_WITH_NOTHING: Final = (*_DROPPED, "objects.delete ", "objects.upload ", "topics.publish ")
 _METHODS_ANSWERED_WITH_NOTHING: Final = ("ack", "nack", "extend")
 _ANSWERED_WITH_YES_OR_NO: Final = ("queues.enqueue ",)
@@ -52,7 +55,11 @@ class Life:
 
 def kept(call: str, answer: Any) -> Any:
     """Of an answer what its caller keeps."""
-    return None if call.startswith(_DROPPED) and not isinstance(answer, Exception) else answer
+    if isinstance(answer, Exception):
+        return answer
+    if call.startswith(_MARKED):
+        return answer if answer is None else _FIRST
+    return None if call.startswith(_DROPPED) else answer
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,8 @@ def _answers(call: str) -> tuple[object, ...] | None:
     """All there are when nothing fails, as they are kept; None where they depend on the world."""
     if call.startswith(_ANSWERED_WITH_NOTHING) or call.partition(".")[2] in _METHODS_ANSWERED_WITH_NOTHING:
         return (None,)
+    if call.startswith(_MARKED):
+        return (_FIRST, None)
     return (True, False) if call.startswith(_ANSWERED_WITH_YES_OR_NO) else None
 
 

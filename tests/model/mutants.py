@@ -15,7 +15,7 @@ from tests.fakes.topics import FakeTopics
 from tests.fakes.world import request
 from tests.model.actors import Actor, Remembering, canceller, redriver, submitter, undertaker, worker
 from tests.model.lives import Build, TimelessObjects, build
-from tests.model.scenario import Mischief, Scenario, queued
+from tests.model.scenario import SMALL, Mischief, Scenario, queued
 from tests.model.script import Script
 
 
@@ -54,8 +54,22 @@ class _OneMarker(JobStore):
     def mark_open(self, marker: Marker) -> None:
         super().mark_open(replace(marker, submission=1))
 
-    def mark_closed(self, marker: Marker) -> None:
-        super().mark_closed(replace(marker, submission=1))
+    def mark_closed(self, marker: Marker, *, if_generation: int | None = None) -> None:
+        super().mark_closed(replace(marker, submission=1), if_generation=if_generation)
+
+
+class _NeverRenewed(JobStore):
+    """A marker that is there is left as it is, however old, as it was until the sweep was modelled beside it."""
+
+    def mark_open(self, marker: Marker) -> None:
+        self._objects.write(self._bucket, marker.object_name, b"", if_generation=0)
+
+
+class _Sweeping(JobStore):
+    """The marker that was looked at goes, though somebody else has written it anew."""
+
+    def mark_closed(self, marker: Marker, *, if_generation: int | None = None) -> None:
+        super().mark_closed(marker)
 
 
 class _Careless(JobStore):
@@ -156,6 +170,13 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "one marker for all submissions": Mutant(
         Scenario((canceller(), redriver()), before=queued), 1, _with_store(_OneMarker)
+    ),
+    "an old marker is not renewed": Mutant(SMALL["a marker that was left"], 6, _with_store(_NeverRenewed)),
+    "an old marker is not renewed by a redrive": Mutant(
+        SMALL["a redrive's marker that was left"], 6, _with_store(_NeverRenewed)
+    ),
+    "the sweep takes a renewed marker away": Mutant(
+        SMALL["a redrive's marker that was left"], 6, _with_store(_Sweeping)
     ),
     "each caller's key is its own": Mutant(Scenario((submitter("submit-1"), _other_key("submit-2"))), 2),
     "a repeated submission lists nothing": Mutant(Scenario((submitter("submit-1"), _trusting("submit-2"))), 6),

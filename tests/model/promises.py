@@ -36,12 +36,15 @@ def check_step(who: str, before: Cloud, after: Cloud) -> None:
     elif new != old:
         _check_identity(old, new)
         _check_states(old, new)
+        _hold(after.is_open or new.submission == old.submission, 6, "redriven, and no marker for the sweep")
         _check_ownership(who, old, new, is_live=before.record_age < LEASE_SECONDS)
         _check_count(old, new)
         if new.outcome is not None and new.state is State.SUCCEEDED:
             _check_whole(new, after)
     if old is not None and old.outcome is not None:
         _hold(before.results.items() <= after.results.items(), 3, "artifacts changed after the commit")
+    if before.is_open and not after.is_open:
+        _hold(new is None or new.state.is_terminal, 6, f"{who} took away the marker of a job that is not over")
     for name in after.webhooks - before.webhooks:
         _check_webhook(name, new)
     for submission in after.letters[len(before.letters) :]:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from shared.conclude import conclude
+from shared.store import Marker
 from shared.submit import submit
 from tests.fakes.services import FakeServices
 from tests.fakes.world import request
@@ -21,6 +23,7 @@ from tests.model.actors import (
     undertaker,
     worker,
 )
+from tests.model.cloud import JOB_ID
 
 
 class Mischief(NamedTuple):
@@ -55,6 +58,26 @@ class Scenario:
 
 def queued(services: FakeServices) -> None:
     submit(request(services), services)
+
+
+def half_queued(services: FakeServices) -> None:
+    """Somebody has died after his marker, and before his record, long ago."""
+    uploaded(services)
+    _leave_marker(1, services)
+
+
+def half_redriven(services: FakeServices) -> None:
+    """The job was cancelled; whoever redrove it then has died so."""
+    queued(services)
+    seen = services.store.update(JOB_ID, lambda seen: seen.job.cancelled(services.now()))
+    assert seen is not None
+    conclude(seen.job, services)
+    _leave_marker(2, services)
+
+
+def _leave_marker(submission: int, services: FakeServices) -> None:
+    services.store.mark_open(Marker(JOB_ID, "shop", submission))
+    services.clock.advance(services.settings.abandoned_seconds)
 
 
 EVERYBODY: Final = (
@@ -97,6 +120,8 @@ SMALL: Final[dict[str, Scenario]] = {
         Mischief(lapses=1),
         queued,
     ),
+    "a marker that was left": Scenario((submitter("submit-1"), sweeper()), Mischief(deaths=1), half_queued),
+    "a redrive's marker that was left": Scenario((redriver(), sweeper()), Mischief(deaths=1), half_redriven),
     "the sweep comes by": Scenario((worker("worker-a"), sweeper(), redriver()), Mischief(lapses=1), queued),
 }
 

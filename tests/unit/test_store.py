@@ -8,7 +8,8 @@ import pytest
 
 from shared.errors import RateLimited, Unavailable
 from shared.job import Job, State
-from shared.store import JobStore, Marker, Snapshot, index_key, job_id_of
+from shared.objects import StoredObject
+from shared.store import YOUNG_SECONDS, JobStore, Marker, Snapshot, index_key, job_id_of
 from tests.fakes.objects import FakeObjects
 from tests.unit.samples import NOON, job, job_in
 
@@ -201,12 +202,49 @@ def test_a_marker_is_there_until_it_is_closed_and_may_be_set_and_closed_twice(
     store.mark_open(marker)
     store.mark_open(marker)
     assert list(store.markers()) == [marker]
-    objects.clock.advance(7)
-    assert store.marker_age_seconds(marker) == 7
     store.mark_closed(marker)
     store.mark_closed(marker)
     assert list(store.markers()) == []
-    assert store.marker_age_seconds(marker) == 0
+    assert store.marked(marker) is None
+
+
+def test_a_marker_that_is_wanted_again_is_made_young_once_it_is_old(store: JobStore, objects: FakeObjects) -> None:
+    marker = Marker.of(JOB)
+
+    def found() -> tuple[int, float]:
+        there = store.marked(marker)
+        assert there is not None
+        return there.generation, there.age_seconds
+
+    store.mark_open(marker)
+    first, _ = found()
+    objects.clock.advance(YOUNG_SECONDS - 1)
+    store.mark_open(marker)
+    assert found() == (first, YOUNG_SECONDS - 1)
+    objects.clock.advance(1)
+    store.mark_open(marker)
+    again, age = found()
+    assert (again > first, age) == (True, 0)
+    store.mark_closed(marker, if_generation=first)
+    assert found() == (again, 0)
+    store.mark_closed(marker, if_generation=again)
+    assert store.marked(marker) is None
+
+
+def test_a_marker_that_is_taken_away_while_it_is_made_young_is_there(store: JobStore, objects: FakeObjects) -> None:
+    marker = Marker.of(JOB)
+    store.mark_open(marker)
+    objects.clock.advance(YOUNG_SECONDS)
+
+    class Meanwhile(JobStore):
+        def marked(self, marker: Marker) -> StoredObject | None:
+            there = super().marked(marker)
+            store.mark_closed(marker)
+            objects.clock.advance(1)
+            return there
+
+    Meanwhile(objects, "state").mark_open(marker)
+    assert list(store.markers()) == [marker]
 
 
 def test_each_submission_has_a_marker_of_its_own(store: JobStore) -> None:

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,10 +15,14 @@ from shared.errors import Unavailable
 from shared.events import JobMessage, job_message
 from shared.job import Job, State
 from shared.redrive import redrive
+from shared.resources import declared
 from shared.routing import Destination
-from shared.store import JobStore, Marker, index_key
+from shared.settings import Settings
+from shared.store import YOUNG_SECONDS, JobStore, Marker, index_key
+from shared.submit import submit
 from shared.sweep import sweep
 from tests.fakes.services import FakeServices, fake_services
+from tests.fakes.world import request
 from tests.unit.samples import NOON, job, job_in
 
 
@@ -69,23 +74,61 @@ def test_a_marker_of_a_redrive_that_is_not_written_yet_waits_for_it(services: Fa
     assert markers(services) == []
 
 
-def test_a_marker_that_a_redrive_takes_up_while_it_is_taken_away_is_put_back(services: FakeServices) -> None:
-    """The first redrive died after its marker; the second comes between the sweep's look and its deletion."""
+def test_a_marker_is_not_given_up_before_any_request_that_found_it_young_has_ended() -> None:
+    longest = max(declared().functions[name].timeout for name in ("ingest", "on_upload"))
+    assert YOUNG_SECONDS + longest < Settings.model_fields["abandoned_seconds"].default
+
+
+@pytest.fixture
+def half_redriven(services: FakeServices) -> Job:
+    """A job that is lost, and a redrive's marker: the redrive died before it wrote the record."""
     lost = job_in(State.DEAD_LETTERED)
     services.store.create(lost)
-    marker = Marker(lost.job_id, lost.caller, 2)
-    services.store.mark_open(marker)
+    services.store.mark_open(Marker(lost.job_id, lost.caller, 2))
+    services.clock.advance(services.settings.abandoned_seconds)
+    return lost
+
+
+@pytest.mark.parametrize("moment", ["get", "marked", "mark_closed"])
+def test_a_redrive_that_comes_while_the_marker_of_a_dead_one_is_looked_at_has_a_marker(
+    services: FakeServices, half_redriven: Job, moment: str
+) -> None:
+    def comes(*seen: Any, **more: Any) -> Any:
+        if record_of(services, half_redriven).submission == 1:
+            redrive(half_redriven.job_id, services)
+        return getattr(services.store, moment)(*seen, **more)
+
+    store = JobStore(services.objects, "state", wait=services.clock.advance)
+    setattr(store, moment, comes)
+    sweep(replace(services, store=store))
+    assert record_of(services, half_redriven).submission == 2
+    assert markers(services) == [f"open/shop/{half_redriven.job_id}-2"]
+
+
+def test_a_redrive_that_has_found_a_dead_ones_marker_keeps_it(services: FakeServices, half_redriven: Job) -> None:
+    """The sweep comes by between its marker and its record."""
+
+    class Store(JobStore):
+        def update(self, *seen: Any, **more: Any) -> Any:
+            assert sweep(services) == {"nothing": 1, "slots": 0}
+            return super().update(*seen, **more)
+
+    redrive(half_redriven.job_id, replace(services, store=Store(services.objects, "state")))
+    assert record_of(services, half_redriven).submission == 2
+    assert markers(services) == [f"open/shop/{half_redriven.job_id}-2"]
+
+
+def test_a_submission_that_has_found_a_dead_ones_marker_keeps_it(services: FakeServices) -> None:
+    services.store.mark_open(Marker.of(job("shop\0key-1")))
     services.clock.advance(services.settings.abandoned_seconds)
 
     class Store(JobStore):
-        def mark_closed(self, marker: Marker) -> None:
-            redrive(lost.job_id, services)
-            super().mark_closed(marker)
+        def create(self, record: Job) -> bool:
+            assert sweep(services) == {"nothing": 1, "slots": 0}
+            return super().create(record)
 
-    store = Store(services.objects, "state", wait=services.clock.advance)
-    sweep(replace(services, store=store))
-    assert record_of(services, lost).submission == 2
-    assert markers(services) == [marker.object_name]
+    submitted = submit(request(services), replace(services, store=Store(services.objects, "state")))
+    assert markers(services) == [f"open/shop/{submitted.job.job_id}"]
 
 
 @pytest.mark.parametrize(("state", "kept"), [(State.QUEUED, ["-2"]), (State.FAILED, [])])
