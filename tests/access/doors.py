@@ -121,6 +121,9 @@ def _ingest(watch: Watch) -> None:
         call("GET", f"/v1/dead-letters/{letter}", 200)
         call("POST", f"/v1/dead-letters/{letter}:discard", 200, json={"reason": "known"})
         call("POST", f"/v1/dead-letters/{letter}:redrive", 202)
+    first, *_ = _letters_of_uploads(everything)
+    call("POST", f"/v1/dead-letters/{first}:redrive", 202, key=OPERATOR)
+    call("POST", "/v1/dead-letters:redrive", 200, key=OPERATOR, json={})
     call("GET", "/v1/dead-letters", 200)
     call("POST", "/v1/dead-letters:redrive", 200, json={})
     call("POST", "/v1/dead-letters:redrive", 200, json={"state": "failed"})
@@ -134,6 +137,18 @@ def _letters(everything: FakeServices) -> list[str]:
         job_id = change(everything, submitted(everything, name).job_id, "leased", "dead_lettered").job_id
         letters.append(f"{everything.now().date()}/{job_id}")
         everything.letters.keep(letters[-1], KeptLetter(job_id=job_id, submission=1, kept_at=everything.now()))
+    everything.clock.advance(5)
+    return letters
+
+
+def _letters_of_uploads(everything: FakeServices) -> list[str]:
+    """Of events that were given up: of a film, of one that somebody holds a ticket for, of what is no media."""
+    letters = []
+    for name, data in {"film.mp4": MP4, f"tickets/{'1' * 32}/film.mp4": MP4, "letter.txt": TEXT}.items():
+        generation = everything.objects.put("uploads", name, data)
+        letters.append(f"{everything.now().date()}/message-{len(letters)}")
+        told = {"bucket": "uploads", "name": name, "generation": generation, "metadata": {"caller": "shop"}}
+        everything.letters.keep(letters[-1], KeptLetter.model_validate({**told, "kept_at": everything.now()}))
     everything.clock.advance(5)
     return letters
 
