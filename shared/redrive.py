@@ -6,7 +6,7 @@ import secrets
 
 from shared.errors import Conflict, NotFound
 from shared.job import TRANSITIONS, Job, State
-from shared.routing import RoutingRules, standing
+from shared.routing import standing
 from shared.services import Services
 from shared.store import Marker, Snapshot
 from shared.submit import send
@@ -55,6 +55,6 @@ def _fresh(job: Job, services: Services) -> Job:
         raise Conflict(f"the job is {job.state} and cannot be redriven")
     if job.destination is None:
         raise Conflict("the upload was refused; upload it again once it is put right")
-    route = standing(job.destination, job.file.file_type, RoutingRules.of(services.settings))
+    route = standing(job.destination, job.file.file_type, services.settings)
     changes = {"destination": route.destination, "reason": route.reason} if route else {}
     return job.redriven(services.now(), **changes)

@@ -91,13 +91,13 @@ def route(
     return Route(Destination.GPU, f"gpu: {work} on {facts.file_type}")
 
 
-def standing(destination: Destination, file_type: str, rules: RoutingRules) -> Route | None:
+def standing(destination: Destination | None, file_type: str, settings: Settings) -> Route | None:
     """Where a job goes whose destination a later deployment has taken away; None where it may stay as it is."""
-    if destination is Destination.CPU:
+    if destination in (None, Destination.CPU):
         return None
-    if file_type not in rules.gpu_file_types:
+    if file_type not in settings.gpu_file_types:
         return Route(Destination.CPU, f"cpu: {file_type} is not among the GPU's file types any more")
-    if destination is Destination.GKE and not rules.gke_enabled:
+    if destination is Destination.GKE and not settings.enable_gke_route:
         return Route(Destination.GPU, f"gpu: {file_type}; GKE is not enabled any more")
     return None
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from shared.conclude import conclude
 from shared.errors import JobError
 from shared.job import WORKER_LOST, Job, State
-from shared.routing import Destination
+from shared.routing import Destination, Route, standing
 from shared.services import Services
 from shared.store import Marker, Snapshot
 from shared.submit import send
+from shared.turns import Turn, Turns
 
 _log = logging.getLogger(__name__)
 
@@ -31,16 +34,45 @@ class Mended(StrEnum):
 
 def sweep(services: Services) -> Counter[str]:
     """Look at every open job once; answers how many of each kind were mended."""
-    markers = list(services.store.markers())
-    counts: Counter[str] = Counter(services.side_by_side.map(lambda marker: _mend(marker, services), markers))
+    looks = list(services.side_by_side.map(lambda marker: _look(marker, services), services.store.markers()))
+    turns = Turns(look.turn for look in looks if look.turn)
+    due = [look.marker for look in looks if look.is_due]
+    counts: Counter[str] = Counter(services.side_by_side.map(lambda marker: _mend(marker, turns, services), due))
+    if idle := len(looks) - len(due):
+        counts[Mended.NOTHING] += idle
     counts["slots"] = services.slots.sweep()
     _log.info("swept", extra={"event": "sweep.done", **{f"swept_{kind}": number for kind, number in counts.items()}})
     return counts
 
 
-def _mend(marker: Marker, services: Services) -> Mended:
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is kept of a first look at every job, however many are open."""
+
+    marker: Marker
+    #: Is there anything to mend, perhaps?
+    is_due: bool
+    turn: Turn | None = None
+
+
+def _look(marker: Marker, services: Services) -> _Look:
     try:
-        return _mend_one(marker, services)
+        seen = services.store.get(marker.job_id)
+    except Exception:
+        # The border of one job's look: what it breaks on is told where it is mended.
+        return _Look(marker, is_due=True)
+    if seen is None or seen.job.submission != marker.submission:
+        return _Look(marker, is_due=True)
+    is_old = seen.age_seconds >= services.settings.grace_seconds
+    if seen.job.state.is_terminal:
+        return _Look(marker, is_old)
+    is_at_work = not seen.is_waiting(services.settings.lease_seconds)
+    return _Look(marker, is_old and not is_at_work, Turn.of(seen.job, at_work=is_at_work))
+
+
+def _mend(marker: Marker, turns: Turns, services: Services) -> Mended:
+    try:
+        return _mend_one(marker, turns, services)
     except JobError as error:
         # The next sweep tries again.
         _log.warning(
@@ -55,7 +87,7 @@ def _mend(marker: Marker, services: Services) -> Mended:
         return Mended.FAILED
 
 
-def _mend_one(marker: Marker, services: Services) -> Mended:
+def _mend_one(marker: Marker, turns: Turns, services: Services) -> Mended:
     settings = services.settings
     job_id = marker.job_id
     seen = services.store.get(job_id)
@@ -73,6 +105,12 @@ def _mend_one(marker: Marker, services: Services) -> Mended:
         conclude(seen.job, services)
         return Mended.CONCLUDED
     if not seen.is_waiting(settings.lease_seconds):
+        return Mended.NOTHING
+    route = standing(seen.job.destination, seen.job.file.file_type, settings)
+    if route:
+        return _send_elsewhere(seen, route, services)
+    patience = timedelta(seconds=settings.grace_seconds)
+    if seen.job.state is State.QUEUED and not turns.is_missed(seen.job, seen.now, patience):
         return Mended.NOTHING
     return _send_again(seen, services)
 
@@ -92,7 +130,7 @@ def _without_record(marker: Marker, services: Services) -> Mended:
 
 
 def _send_again(seen: Snapshot, services: Services) -> Mended:
-    """Publish again, ever more rarely: a job that waits its turn in a long queue must not fill it with copies."""
+    """Publish again, ever more rarely: where nobody can work for hours, its queue must not fill with copies."""
     times = seen.job.times_resent
     if seen.age_seconds < services.settings.grace_seconds * 2**times:
         return Mended.NOTHING
@@ -103,13 +141,34 @@ def _send_again(seen: Snapshot, services: Services) -> Mended:
     # Whoever submitted it may have died before this, too.
     services.store.add_to_index(seen.job)
 
+    services.store.update(
+        seen.job.job_id,
+        lambda now: _waiting(now, services).resent() if now.generation == seen.generation else None,
+    )
+    return Mended.SENT
+
+
+def _send_elsewhere(seen: Snapshot, route: Route, services: Services) -> Mended:
+    """A later deployment has taken away who would have pulled it. The record first: a message of before finds it so."""
+    reroute = {"destination": route.destination, "reason": route.reason}
+
     def change(now: Snapshot) -> Job | None:
         if now.generation != seen.generation:
             return None
-        # This write makes the record young again: a dead worker's lease must not look alive by it.
-        if now.job.state is State.QUEUED:
-            return now.job.resent()
-        return now.job.retried(WORKER_LOST, services.now(), last_beat=now.last_beat).resent()
+        # Where it goes nobody was sent it yet.
+        return _waiting(now, services).model_copy(update={**reroute, "times_resent": 0})
 
-    services.store.update(seen.job.job_id, change)
+    now = services.store.update(seen.job.job_id, change)
+    if now is None or now.job.state is not State.QUEUED or now.job.destination is not route.destination:
+        return Mended.NOTHING
+    _log.warning("job moved", extra={"event": "job.moved", **reroute, **now.job.log_labels()})
+    send(now.job, services)
+    services.store.add_to_index(now.job)
     return Mended.SENT
+
+
+def _waiting(now: Snapshot, services: Services) -> Job:
+    """The job in its queue. Writing makes the record young again: a dead worker's lease must not look alive by it."""
+    if now.job.state is State.QUEUED:
+        return now.job
+    return now.job.retried(WORKER_LOST, services.now(), last_beat=now.last_beat)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Any
 
 from shared.job import Job, State
 from tests.fakes.processor import FakeProcessor, Step, succeed
@@ -25,7 +26,7 @@ class Gpu:
         idle_seconds: float | None = 0.05,
         ends_in: float | None = None,
         stop: threading.Event | None = None,
-        **settings: float,
+        **settings: Any,
     ) -> None:
         often = {"worker_concurrency": 2, "progress_seconds": 0.01, "beat_seconds": 0.02}
         services = fake_services(**{**often, **settings})

@@ -44,9 +44,9 @@ def job(key: str = "key", **changes: Any) -> Job:
     return Job(**{**values, **changes})
 
 
-def job_in(state: State) -> Job:
+def job_in(state: State, **changes: Any) -> Job:
     """A job that came to this state by the ways there are."""
-    queued = job()
+    queued = job(**changes)
     running = queued.leased("worker/1", NOON)
     match state:
         case State.QUEUED:

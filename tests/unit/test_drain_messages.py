@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+from typing import Any
 
 import pytest
 
 from shared.errors import Unavailable
 from shared.events import JobMessage
-from shared.job import State
+from shared.job import Job, State
 from shared.lease import Claim, take
+from shared.routing import Destination
+from shared.submit import submit
 from tests.fakes.processor import Blocked
+from tests.fakes.world import request
 from tests.unit.gpu import Gpu
 from tests.unit.samples import NOON, OUTCOME
 from tests.waiting import eventually
@@ -102,6 +106,37 @@ class TestMessages:
         assert (dead.state, dead.failure.code) == (State.DEAD_LETTERED, "misrouted")
         assert len(gpu.services.topics.on("dead-letters")) == 1
         assert gpu.subscription.waiting == []
+
+    @pytest.mark.parametrize(("resent", "ends"), [(0, False), (2, False), (3, True)])
+    def test_a_type_that_a_deployment_took_from_the_gpu_is_the_sweeps_for_a_while(
+        self, resent: int, ends: bool
+    ) -> None:
+        """For ever it would go round where functions and Jobs do not agree."""
+        gpu = Gpu(gpu_file_types=("mkv",))
+        job = self._waits(gpu, times_resent=resent)
+        gpu.drain.run()
+        assert gpu.subscription.waiting == []
+        assert (gpu.world.job(job.job_id).state is State.DEAD_LETTERED) is ends
+        assert len(gpu.services.topics.on("dead-letters")) == int(ends)
+
+    def test_a_message_of_a_job_that_has_moved_to_the_cpu_is_nothing(self) -> None:
+        gpu = Gpu(gpu_file_types=("mkv",))
+        job = self._waits(gpu, times_resent=9, destination=Destination.CPU)
+        gpu.drain.run()
+        assert gpu.subscription.waiting == []
+        assert gpu.world.job(job.job_id).state is State.QUEUED
+        assert gpu.services.topics.on("dead-letters") == []
+
+    @staticmethod
+    def _waits(gpu: Gpu, **changes: Any) -> Job:
+        """An mp4 that was the GPU's when it came."""
+        job = submit(request(gpu.services), gpu.services).job
+        gpu.services.store.update(
+            job.job_id, lambda seen: seen.job.model_copy(update={"destination": Destination.GPU, **changes})
+        )
+        gpu.subscription.filter = ""
+        gpu.publish(JobMessage(job_id=job.job_id, submission=1).encode(), fileType="mp4")
+        return job
 
     def test_a_stray_message_of_an_older_submission_gives_nothing_up(self) -> None:
         gpu = Gpu()

@@ -13,8 +13,9 @@ from shared.attempt_ends import Verdict
 from shared.dead_letters import give_up, give_up_unreadable
 from shared.errors import InvalidRequest, JobError, RetryableError, Unavailable
 from shared.events import JobMessage, job_message, traceparent
-from shared.job import Failure
+from shared.job import Failure, Job
 from shared.pubsub import Delivery, Subscription
+from shared.routing import Destination
 from shared.work import attempt
 from shared.worker import Worker
 from workers.heartbeat import Heartbeat
@@ -25,6 +26,8 @@ _log = logging.getLogger(__name__)
 _PULL_SECONDS: Final = 3.0
 #: A drainer takes nothing new when less than this is left of its task.
 _LAST_CALL_SECONDS: Final = 30.0
+#: So often a message may come again of a job that the sweep is to move.
+_TIMES_FOR_THE_SWEEP: Final = 3
 
 
 @dataclass
@@ -148,10 +151,21 @@ class Drain:
         if file_type in services.settings.gpu_file_types:
             return True
         seen = services.store.get(message.job_id)
-        if seen is not None and seen.job.submission == message.submission and not seen.job.state.is_terminal:
-            why = Failure(code="misrouted", message=f"{file_type or 'no'} type is not one this worker takes")
-            give_up(seen.job, why, services)
+        if seen is None or seen.job.submission != message.submission or seen.job.state.is_terminal:
+            return False
+        if self._is_moving(seen.job):
+            _log.info("left to the sweep", extra={"event": "drain.moving", **seen.job.log_labels()})
+            return False
+        why = Failure(code="misrouted", message=f"{file_type or 'no'} type is not one this worker takes")
+        give_up(seen.job, why, services)
         return False
+
+    def _is_moving(self, job: Job) -> bool:
+        """Has a deployment taken the job's type from the GPU? The sweep sends it elsewhere, if it was told so, too."""
+        if job.destination is Destination.CPU:
+            return True
+        is_taken_away = job.file.file_type not in self.worker.services.settings.gpu_file_types
+        return is_taken_away and job.times_resent < _TIMES_FOR_THE_SWEEP
 
     def _extend(self, delivery: Delivery) -> None:
         self.subscription.extend([delivery.ack_id], self.worker.services.settings.ack_deadline_seconds)
