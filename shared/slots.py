@@ -104,6 +104,24 @@ class Slots:
             return None
         return Slot(number, token, stored.generation, content.job_id)
 
+    def claim(self, number: int, token: str) -> Slot | None:
+        """The slot of an execution that has come up; None when another one works in it.
+
+        A slot that was given away meanwhile is taken back from who has not come up either: where all are slow to
+        start, each would find its slot given to the next, and none would ever look at the queue.
+        """
+        while True:
+            stored = self._objects.read(self._bucket, f"{_PREFIX}{number}")
+            content = _content(stored) if stored else _Content()
+            if stored and content.token == token:
+                return Slot(number, token, stored.generation, content.job_id)
+            if stored and content.started and not self._is_expired(stored):
+                return None
+            slot = Slot(number, token, stored.generation if stored else 0, content.job_id)
+            generation = self._write(slot, slot.generation)
+            if generation is not None:
+                return replace(slot, generation=generation)
+
     def release(self, slot: Slot) -> None:
         held = self.held(slot.number, slot.token)
         if held is not None:

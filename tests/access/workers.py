@@ -102,13 +102,14 @@ def _moves(watch: Watch, account: str, name: str, machine: Machine) -> None:
 
 def _whole_gpu_process(watch: Watch, model: Path) -> None:
     """From its settings to its slot's release, with SIGTERM for what has no end; Pub/Sub is not there."""
-    for account, command in ((GPU, "drain"), (POD, "serve")):
+    for account, command, pause in ((GPU, "drain", 5), (GPU, "drain", 1000), (POD, "serve", 0)):
         everything = watched_services(watch, model=str(model), idle_seconds=0.01, **_EMULATED)
         if command == "drain":
             slot = everything.slots.take("f" * 32)
             assert slot is not None
             _tell(everything, gpu_slot=slot.number, gpu_slot_token=slot.token)
-            everything.clock.advance(5)
+            everything.clock.advance(pause)
+            everything.slots.sweep()
         asked = threading.Event()
         asked.set()
         with _process(), use(everything), watch.acting(account, everything):

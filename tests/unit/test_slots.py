@@ -134,6 +134,60 @@ def test_a_slot_that_was_swept_is_lost(services: FakeServices, slots: Slots) -> 
     assert slots.renew(slot, has_taken_up=True) is None
 
 
+class TestAnExecutionThatComesUpLate:
+    """Its slot was given away, or swept, while it waited for a GPU."""
+
+    @pytest.fixture
+    def late(self, services: FakeServices, slots: Slots) -> Slot:
+        slot = slots.take("a")
+        assert slot is not None
+        services.clock.advance(services.settings.slot_start_seconds)
+        return slot
+
+    def test_on_time_it_has_its_slot(self, slots: Slots) -> None:
+        slot = take(slots)
+        assert slots.claim(slot.number, slot.token) == slot
+
+    def test_it_takes_its_slot_from_one_that_has_not_come_up_which_then_leaves(
+        self, services: FakeServices, slots: Slots, late: Slot
+    ) -> None:
+        """Or, where all come up late, none would ever work."""
+        following = slots.take("a")
+        assert following is not None
+        assert following.number == late.number
+        services.clock.advance(services.settings.slot_start_seconds - 10)
+        claimed = slots.claim(late.number, late.token)
+        assert claimed is not None
+        assert slots.held(late.number, late.token) == claimed
+        services.clock.advance(10)
+        assert slots.claim(following.number, following.token) is None
+        assert slots.renew(following, has_taken_up=False) is None
+
+    def test_it_takes_a_slot_that_was_swept(self, slots: Slots, late: Slot) -> None:
+        assert slots.sweep() == 1
+        claimed = slots.claim(late.number, late.token)
+        assert claimed is not None
+        assert slots.held(late.number, late.token) == claimed
+
+    def test_it_leaves_a_slot_in_which_another_works(self, services: FakeServices, slots: Slots, late: Slot) -> None:
+        following = slots.take("a")
+        assert following is not None
+        services.clock.advance(1)
+        working = slots.claim(following.number, following.token)
+        assert working is not None
+        assert slots.renew(working, has_taken_up=True) is not None
+        services.clock.advance(1)
+        assert slots.claim(late.number, late.token) is None
+
+    def test_its_own_claim_whose_answer_was_lost_is_its_own(
+        self, services: FakeServices, slots: Slots, late: Slot
+    ) -> None:
+        services.objects.lose_next_answer("slots/")
+        claimed = slots.claim(late.number, late.token)
+        assert claimed is not None
+        assert slots.held(late.number, late.token) == claimed
+
+
 def test_only_expired_slots_are_swept(services: FakeServices, slots: Slots) -> None:
     take(slots)
     services.clock.advance(services.settings.slot_start_seconds - 1)

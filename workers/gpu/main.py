@@ -127,7 +127,7 @@ def _slot(worker: Worker) -> Iterator[None]:
     if settings.gpu_slot is None or settings.gpu_slot_token is None:
         yield
         return
-    slot = slots.held(settings.gpu_slot, settings.gpu_slot_token)
+    slot = slots.claim(settings.gpu_slot, settings.gpu_slot_token)
     if slot is None:
         _lose(worker)
         yield
