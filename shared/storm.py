@@ -160,8 +160,8 @@ def _summary(storm: Storm, letters: list[KeptLetter]) -> Alert:
     words = ", ".join(f"{code} {count}" for code, count in counts)
     number = f"{len(letters)} more dead letters" if len(letters) > 1 else "1 more dead letter"
     return Alert(
-        # The same when a summary is told again, since its letters are the same.
-        id=f"dead-letters/{storm.opened_at.isoformat()}/{storm.told_until.isoformat()}",
+        # The same when a summary is told again, unless another letter has come to it meanwhile.
+        id=f"dead-letters/{storm.opened_at.isoformat()}/{max(letter.kept_at for letter in letters).isoformat()}",
         source="hub",
         title=number,
         state="open",

@@ -255,6 +255,23 @@ def test_a_summary_that_died_is_told_again_under_the_same_name(
     assert alerts(services)[-1]["title"] == "2 more dead letters"
 
 
+def test_a_summary_that_died_and_has_one_more_letter_when_it_is_told_again_is_another(services: FakeServices) -> None:
+    """Who has passed the first on would take it for the same."""
+    come(services, 1, 2)
+    services.clock.advance(SECONDS - 30)
+    kept(services, 3)
+    services.clock.advance(30)
+    services.faults.fail_next("objects.write storms/", Crash())
+    with pytest.raises(Crash):
+        summarise(services)
+    services.faults.revive()
+    services.clock.advance(60)
+    summarise(services)
+    _, first, second = alerts(services)
+    assert (first["title"], second["title"]) == ("1 more dead letter", "2 more dead letters")
+    assert first["id"] != second["id"]
+
+
 def test_while_the_sweep_is_down_nothing_is_forgotten(services: FakeServices) -> None:
     come(services, 1, 2, 3)
     services.clock.advance(5 * SECONDS)
