@@ -9,6 +9,7 @@ from typing import Protocol
 
 import grpc
 from google.api_core import exceptions as api
+from google.api_core.retry import Retry, if_exception_type
 from google.pubsub_v1 import PublisherClient, PubsubMessage, SubscriberClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 from google.pubsub_v1.services.subscriber.transports import SubscriberGrpcTransport
@@ -17,6 +18,22 @@ from shared.errors import Misconfigured, Unavailable
 
 #: Seconds a publish or an acknowledgement may take, its retries included.
 _TIMEOUT_SECONDS = 10.0
+#: The client's own retries go on for ten minutes, whatever the timeout of a call, and hold the thread that waits.
+_RETRY = Retry(
+    initial=0.1,
+    multiplier=2.0,
+    maximum=2.0,
+    timeout=_TIMEOUT_SECONDS,
+    predicate=if_exception_type(
+        api.Aborted,
+        api.Cancelled,
+        api.DeadlineExceeded,
+        api.InternalServerError,
+        api.ResourceExhausted,
+        api.ServiceUnavailable,
+        api.Unknown,
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +76,7 @@ class PubSubTopics:
         path = self._client.topic_path(self._project, topic)
         message = PubsubMessage(data=data, attributes=dict(attributes))
         with _translated(topic):
-            self._client.publish(topic=path, messages=[message], timeout=_TIMEOUT_SECONDS)
+            self._client.publish(topic=path, messages=[message], timeout=_TIMEOUT_SECONDS, retry=_RETRY)
 
 
 class PubSubSubscription:
@@ -89,12 +106,16 @@ class PubSubSubscription:
 
     def ack(self, ack_id: str) -> None:
         with _translated(self._path):
-            self._client.acknowledge(subscription=self._path, ack_ids=[ack_id], timeout=_TIMEOUT_SECONDS)
+            self._client.acknowledge(subscription=self._path, ack_ids=[ack_id], timeout=_TIMEOUT_SECONDS, retry=_RETRY)
 
     def nack(self, ack_id: str) -> None:
         with _translated(self._path):
             self._client.modify_ack_deadline(
-                subscription=self._path, ack_ids=[ack_id], ack_deadline_seconds=0, timeout=_TIMEOUT_SECONDS
+                subscription=self._path,
+                ack_ids=[ack_id],
+                ack_deadline_seconds=0,
+                timeout=_TIMEOUT_SECONDS,
+                retry=_RETRY,
             )
 
     def extend(self, ack_ids: Sequence[str], seconds: int) -> None:
