@@ -51,12 +51,12 @@ def tell(letter_id: str, letter: KeptLetter, services: Services) -> None:
     """Raise an alert for a letter that is kept, unless a storm is on. Safe to repeat; raises RetryableError."""
     stored = _read(services)
     storm = _parsed(stored) if stored else None
-    if storm is None or (letter_id not in storm.told and _is_past(storm, letter)):
+    if _is_untold(letter_id, letter, storm):
         _open(letter_id, letter, storm, stored.generation if stored else 0, services)
         # Another letter may have been quicker; or this one's write took effect, and its answer was lost.
         stored = _read(services)
         storm = _parsed(stored) if stored else None
-        if storm is None or (letter_id not in storm.told and _is_past(storm, letter)):
+        if _is_untold(letter_id, letter, storm):
             # It was the sweep that was quicker: it has ended the storm, and has not seen this letter.
             raise Unavailable("the storm ended while this letter came")
     if storm is not None and letter_id in storm.told:
@@ -86,6 +86,11 @@ def summarise(services: Services) -> int:
         # A letter that is not seen yet began to be kept after the lull, and takes this storm for past.
         _write(storm.model_copy(update={"is_over": True, "told_until": until}), stored.generation, services)
     return len(letters)
+
+
+def _is_untold(letter_id: str, letter: KeptLetter, storm: Storm | None) -> bool:
+    """Whether nothing has told of this letter, nor soon will."""
+    return storm is None or (letter_id not in storm.told and _is_past(storm, letter))
 
 
 def _is_past(storm: Storm, letter: KeptLetter) -> bool:
