@@ -1,5 +1,5 @@
 """Trigger: push subscription on `dead-letters`.
-Does: keeps the letter, marks the job, raises an alert unless the job is not lost or a storm of letters is on.
+Does: marks the job, keeps the letter, raises an alert unless the job is not lost or a storm of letters is on.
 Acks when: all three are done.
 Raises when: a service is down; the letter comes again.
 """
@@ -46,26 +46,43 @@ def dead_letter(request: flask.Request) -> flask.typing.ResponseReturnValue:
 
 
 def receive(delivery: Push, everything: Services) -> None:
-    """Keep, mark, alert; each safe to repeat, since a letter may come twice. Raises RetryableError."""
+    """Mark, keep, alert; each safe to repeat, since a letter may come twice. Raises RetryableError.
+
+    A letter is kept once its job is marked: a summary that came between would take it for settled.
+    """
     letter = _letter(delivery)
+    name = _name(letter, delivery)
+    try:
+        job = _mark(letter, everything)
+    except RecordUnreadable:
+        # The letter comes again until a revision can mark the job; who is to see to that must hear of it now.
+        tell(*_keep(name, letter, delivery, everything), everything)
+        raise
+    if job is not None and not _is_lost(job, letter):
+        # Under a name of its own: the job may yet be lost today, and that letter says why.
+        _keep(f"{name}-outdated", letter, delivery, everything)
+        _log.warning("the letter's job is not lost", extra={"event": "letter.outdated", "state": job.state})
+        return
+    kept = _keep(name, letter, delivery, everything)
+    _log.error("dead letter kept: %s", letter.code, extra={"event": "letter.kept", "code": letter.code})
+    tell(*kept, everything)
+
+
+def _mark(letter: Letter, everything: Services) -> Job | None:
+    """Its job, as it then stands; None where the letter names none, or one that nobody knows."""
+    if not letter.job_id:
+        return None
+    return mark(letter.job_id, letter.submission, Failure(code=letter.code, message=letter.reason), everything)
+
+
+def _keep(name: str, letter: Letter, delivery: Push, everything: Services) -> tuple[str, KeptLetter]:
     now = everything.now()
-    letter_id = f"{now.date().isoformat()}/{_name(letter, delivery)}"
     # Of what the message calls so itself, nothing counts.
     ours = {"kept_at": now, "attributes": dict(delivery.attributes), "discarded": None}
     kept = KeptLetter.model_validate({**letter.model_dump(), **ours})
+    letter_id = f"{now.date().isoformat()}/{name}"
     everything.letters.keep(letter_id, kept)
-    if letter.job_id:
-        try:
-            job = mark(letter.job_id, letter.submission, Failure(code=letter.code, message=letter.reason), everything)
-        except RecordUnreadable:
-            # The letter comes again until a revision can mark the job; who is to see to that must hear of it now.
-            tell(letter_id, kept, everything)
-            raise
-        if job is not None and not _is_lost(job, letter):
-            _log.warning("the letter's job is not lost", extra={"event": "letter.outdated", "state": job.state})
-            return
-    _log.error("dead letter kept: %s", letter.code, extra={"event": "letter.kept", "code": letter.code})
-    tell(letter_id, kept, everything)
+    return letter_id, kept
 
 
 def _delivery(request: flask.Request) -> Push:

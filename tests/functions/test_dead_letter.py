@@ -1,4 +1,4 @@
-"""`dead_letter`: letters are kept, their jobs marked, an alert raised; each once, however often a letter comes."""
+"""`dead_letter`: jobs are marked, their letters kept, an alert raised; each once, however often a letter comes."""
 
 from __future__ import annotations
 
@@ -37,6 +37,11 @@ def alerts(everything: FakeServices) -> list[dict[str, Any]]:
 
 def push_of(data: bytes) -> dict[str, Any]:
     return {"message": {"data": base64.b64encode(data).decode(), "messageId": "7"}, "subscription": "s"}
+
+
+def letter_of(job_id: str, submission: int = 1) -> bytes:
+    content = {"job_id": job_id, "submission": submission, "code": "unavailable", "reason": "gave up"}
+    return json.dumps(content).encode()
 
 
 @pytest.mark.parametrize(
@@ -80,9 +85,9 @@ def test_a_reason_of_any_length_is_a_letter_of_its_job(dead_letter: FlaskClient,
 
 def test_letter_of_a_redriven_job_is_kept_beside_the_first(dead_letter: FlaskClient, everything: FakeServices) -> None:
     job = submitted(everything)
-    for submission in (1, 2):
-        content = {"job_id": job.job_id, "submission": submission, "code": "unavailable", "reason": "gave up"}
-        assert dead_letter.post("/", json=push_of(json.dumps(content).encode())).status_code == 204
+    assert dead_letter.post("/", json=push_of(letter_of(job.job_id))).status_code == 204
+    change(everything, job.job_id, "redriven")
+    assert dead_letter.post("/", json=push_of(letter_of(job.job_id, submission=2))).status_code == 204
     date = everything.now().date()
     assert set(letters(everything)) == {
         f"dead-letters/{date}/{job.job_id}.json",
@@ -147,6 +152,44 @@ def test_job_under_a_live_lease_is_not_marked(dead_letter: FlaskClient, everythi
     assert record(everything, job.job_id).state is State.RUNNING
     assert len(letters(everything)) == 1
     assert alerts(everything) == []
+
+
+def test_letter_of_a_job_that_is_lost_later_that_day_says_why(
+    dead_letter: FlaskClient, everything: FakeServices
+) -> None:
+    """Pub/Sub's backstop gave a message up while its job was at work."""
+    job = submitted(everything)
+    change(everything, job.job_id, "leased")
+    assert dead_letter.post("/", json=event(BACKSTOP)).status_code == 204
+    everything.clock.advance(3600)
+    assert dead_letter.post("/", json=event(OURS)).status_code == 204
+    assert record(everything, job.job_id).state is State.DEAD_LETTERED
+    date = everything.now().date()
+    reasons = {name: letter["code"] for name, letter in letters(everything).items()}
+    assert reasons == {
+        f"dead-letters/{date}/{job.job_id}-outdated.json": "undeliverable",
+        f"dead-letters/{date}/{job.job_id}.json": "unavailable",
+    }
+    assert len(alerts(everything)) == 1
+
+
+@pytest.mark.parametrize("broken", ["objects.write dead-letters/", "objects.write jobs/"])
+def test_letter_whose_function_failed_before_a_summary_is_in_the_next(
+    dead_letter: FlaskClient, everything: FakeServices, broken: str
+) -> None:
+    first, second, third = (submitted(everything, key) for key in ("one", "two", "three"))
+    with serving("dispatch", everything) as dispatch:
+        for job in (first, second):
+            assert dead_letter.post("/", json=push_of(letter_of(job.job_id))).status_code == 204
+        everything.faults.fail_next(broken, Unavailable("down"))
+        assert dead_letter.post("/", json=push_of(letter_of(third.job_id))).status_code == 503
+        everything.clock.advance(15 * 60)
+        assert dispatch.post("/sweep").status_code == 204
+        everything.clock.advance(2 * 60)
+        assert dead_letter.post("/", json=push_of(letter_of(third.job_id))).status_code == 204
+        everything.clock.advance(15 * 60)
+        assert dispatch.post("/sweep").status_code == 204
+    assert [each["title"] for each in alerts(everything)] == ["A job is dead-lettered"] + 2 * ["1 more dead letter"]
 
 
 def test_letter_of_a_submission_before_the_lost_one_raises_no_alert(
