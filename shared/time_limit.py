@@ -66,8 +66,8 @@ class TimeLimit:
         """Raises TooLong when the work fits no process, OutOfTime when a fresh one has more time for it.
 
         TooLong moves a job that may move, and ends any other for good. To move it, a guess is enough; to end it, the
-        work must be too long by what was measured, or at the least. Where only the guess says so, the work begins, in a
-        fresh process: `check_now` ends it if the guess was right.
+        work must be too long at the least. Where only the guess says so, the work begins, in a fresh process:
+        `check_now` ends it if the guess was right.
         """
         if self.ends_at is None:
             return
@@ -100,13 +100,12 @@ class Pace:
         self._measured: dict[frozenset[str], float] = {}
 
     def needs(self, media_seconds: float | None, operations: Sequence[Operation]) -> Need:
-        """What the operations need; what was measured is likely, and is taken for the least, too."""
+        """What the operations need. What was measured is likely and no more: a model was loaded, a fetch was slow."""
         thorough = _thorough(operations)
         if not media_seconds or not thorough:
             return Need(0.0, 0.0)
-        measured = self._measured.get(thorough)
-        likely, least = (self._assumed, min(self._assumed, _LEAST_FACTOR)) if measured is None else (measured, measured)
-        return Need(media_seconds * likely, media_seconds * least)
+        likely = self._measured.get(thorough, self._assumed)
+        return Need(media_seconds * likely, media_seconds * min(self._assumed, _LEAST_FACTOR))
 
     def learn(self, media_seconds: float | None, seconds: float, operations: Sequence[Operation]) -> None:
         """Note how long it took."""
