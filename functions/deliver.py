@@ -1,7 +1,8 @@
 """Trigger: HTTPS from the `webhooks` queue, one task for each try.
 Does: signs and posts one webhook, notes the answer in the record, plans the next try itself.
 Acks when: the try was made, whatever its answer: one bad receiver slows nobody else down.
-Raises when: never; a service of ours that is down is 503 and the queue brings the try again.
+Raises when: never; with a service of ours down (503), or a record that cannot be read or written now (409), the queue
+brings the try again.
 """
 
 from __future__ import annotations
@@ -18,11 +19,21 @@ from pydantic import Field, ValidationError
 from shared import log, webhooks
 from shared.api import JobView, view
 from shared.conclude import enqueue_webhook
-from shared.errors import InvalidRequest, JobError, SourceRefused, TooLarge, Unavailable
+from shared.errors import (
+    InvalidRequest,
+    JobError,
+    RateLimited,
+    RecordUnreadable,
+    RetryableError,
+    SourceRefused,
+    TooLarge,
+    Unavailable,
+)
 from shared.events import JobMessage
 from shared.job import Job, WebhookTry
 from shared.problems import problem
 from shared.request_body import read_body
+from shared.resources import declared
 from shared.services import Services, services
 
 _log = logging.getLogger(__name__)
@@ -50,8 +61,24 @@ def deliver(request: flask.Request) -> flask.typing.ResponseReturnValue:
     except (ValidationError, InvalidRequest, TooLarge):
         _log.error("task is no try", extra={"event": "webhook.malformed"})
     except JobError as error:
-        return problem(error)
+        return _again(error, request)
     return "", 204
+
+
+def _again(error: JobError, request: flask.Request) -> flask.typing.ResponseReturnValue:
+    """What makes the queue bring the try again, until it has brought it as often as it does.
+
+    https://cloud.google.com/tasks/docs/creating-http-target-tasks#handler
+    """
+    brought_before = request.headers.get("X-CloudTasks-TaskRetryCount", 0, type=int)
+    is_last = brought_before + 1 >= declared().queues["webhooks"].max_attempts
+    if isinstance(error, RetryableError):
+        event = "webhook.given_up" if is_last else "webhook.postponed"
+        _log.error("no try: %s", error.message, extra={"event": event, "code": error.reason_code})
+    if isinstance(error, RecordUnreadable | RateLimited):
+        # 503 and 429 slow the whole queue down, for one job's sake.
+        return "", 409
+    return problem(error)
 
 
 def make(planned: Try, everything: Services) -> None:
