@@ -203,7 +203,7 @@ def _gke(session: Session) -> None:
         return
     session.require_stg()
     image = target.resources.jobs["gpu"].image
-    session.require(checks.no_trial(target, live), checks.images(target, live))
+    session.require(checks.no_trial(target, live), checks.serves(target, live), checks.images(target, live))
     address = f"{target.image(image)}@{live.digests[image]}"
     session.run(gke.up(target, live, image=address, max_replicas=session.asked.max_replicas))
 

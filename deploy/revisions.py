@@ -13,6 +13,8 @@ from deploy.target import Target
 CANARY: Final = "canary"
 PREVIOUS: Final = "previous"
 _FILE_TYPES: Final = "GPU_FILE_TYPES"
+#: The setting by which a revision sends work to the cluster.
+GKE_ROUTE: Final = "ENABLE_GKE_ROUTE"
 
 
 @dataclass(frozen=True, slots=True)

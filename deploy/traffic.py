@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from deploy.command import Command, Phase, Plan
 from deploy.faults import CannotDeploy
 from deploy.live import Live, short_name
-from deploy.revisions import CANARY, PREVIOUS, Service, services
+from deploy.revisions import CANARY, GKE_ROUTE, PREVIOUS, Revision, Service, services
 from deploy.target import Target
 
 
@@ -35,7 +35,7 @@ def rollback(target: Target, live: Live) -> Plan:
     """Ends a trial where there is one; else all traffic to what served before the last promotion or `up`.
 
     A promotion that stopped half-way is both: services that still try, and services that serve the trial's version.
-    Raises CannotDeploy when there is nothing to go back to, or what there is cannot read its secrets any more.
+    Raises CannotDeploy when there is nothing to go back to, or what there is has lost a secret or its cluster.
     """
     known = services(target, live).values()
     trials = [service for service in known if service.canary]
@@ -45,8 +45,11 @@ def rollback(target: Target, live: Live) -> Plan:
         if service.previous not in (None, service.serving) and not service.canary
         and (not trials or service.version_of(service.serving) in versions)
     ]  # fmt: skip
-    if closed := next((each for service in promoted for each in _closed(live, str(service.previous))), None):
-        raise CannotDeploy(closed)
+    lost = (
+        fault for service in promoted for fault in _lost(target, service.revisions.get(str(service.previous)), live)
+    )
+    if fault := next(lost, None):
+        raise CannotDeploy(fault)
     back = [
         *(_move(target, each, to_revisions={each.serving: "100"}, remove_tags=CANARY) for each in trials),
         *(_move(target, each, to_revisions={str(each.previous): "100"}, remove_tags=PREVIOUS) for each in promoted),
@@ -64,6 +67,16 @@ def old_revisions(target: Target, live: Live) -> list[Command]:
         for name in sorted(service.revisions)
         if name not in {*service.pointed_at, service.latest, service.newest}
     ]
+
+
+def _lost(target: Target, revision: Revision, live: Live) -> Iterator[str]:
+    """What this revision needs and what is gone since it served."""
+    yield from _closed(live, revision.name)
+    if revision.environment.get(GKE_ROUTE) == "true" and target.resources.gke.cluster not in live.of("clusters"):
+        yield (
+            f"{revision.name} sends work to GKE, and the cluster is gone: `gke up` it first, or take version "
+            f"{revision.version} up afresh."
+        )
 
 
 def _closed(live: Live, revision: str) -> Iterator[str]:

@@ -55,7 +55,8 @@ def test_forgotten_gpu_region_stops_what_would_miss_the_job(command: tuple[str, 
         (on_trial(target()), "v1", "a canary of version v2 is running"),
     ],
 )
-def test_gke_down_is_no_release(live: Live, version: str, said: str) -> None:
+@pytest.mark.parametrize("direction", ["up", "down"])
+def test_gke_is_no_release(live: Live, version: str, said: str, direction: str) -> None:
     answers = running("hub-stg", "stg")
     shown = with_settings(live, {})
     answers |= {
@@ -65,7 +66,7 @@ def test_gke_down_is_no_release(live: Live, version: str, said: str) -> None:
     cloud = Project({**answers, "container clusters list": [{"name": "nca-auto-gpu"}]})
     cloud_services = [*answers["services list"], {"name": "x/container.googleapis.com"}]
     cloud._answers["services list"] = cloud_services
-    code, out = deploy(cloud, "gke", "down", *WHERE, "--version", version)
+    code, out = deploy(cloud, "gke", direction, *WHERE, "--version", version)
     assert (code, cloud.changes) == (1, [])
     assert said in out
 

@@ -275,20 +275,3 @@ def test_jobs_follow_what_serves_to_its_version_and_its_file_types(
     serving = target(settings=routed(target(), live))
     assert serving.settings == {"GPU_FILE_TYPES": "mov,mp4"}
     assert list(jobs.behind(serving, live)) == behind
-
-
-def pinned(state: str) -> Live:
-    live = promoted(target())
-    env = [{"name": "ALERT_TOKEN", "valueFrom": {"secretKeyRef": {"name": "nca-alert-token", "key": "1"}}}]
-    revisions = [
-        {**each, "spec": {"containers": [{"env": env}]}} if each["metadata"]["name"] == "alert-relay-1" else each
-        for each in live.lists["revisions"]
-    ]
-    versions = ({"name": "projects/1/secrets/nca-alert-token/versions/1", "state": state},)
-    return Live({**live.lists, "revisions": tuple(revisions)}, versions={"nca-alert-token": versions})
-
-
-def test_rollback_to_a_revision_that_could_not_read_its_secret_is_refused() -> None:
-    assert traffic.rollback(target(), pinned("ENABLED"))
-    with pytest.raises(CannotDeploy, match="alert-relay-1 could not start: version 1 of the secret nca-alert-token"):
-        traffic.rollback(target(), pinned("DISABLED"))
