@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from deploy.command import Command, Phase, Plan
 from deploy.faults import CannotDeploy
 from deploy.live import Live, short_name
-from deploy.revisions import CANARY, GKE_ROUTE, PREVIOUS, Revision, Service, services
+from deploy.revisions import CANARY, GKE_ROUTE, PREVIOUS, Service, services
 from deploy.target import Target
 
 
@@ -45,9 +45,7 @@ def rollback(target: Target, live: Live) -> Plan:
         if service.previous not in (None, service.serving) and not service.canary
         and (not trials or service.version_of(service.serving) in versions)
     ]  # fmt: skip
-    lost = (
-        fault for service in promoted for fault in _lost(target, service.revisions.get(str(service.previous)), live)
-    )
+    lost = (fault for service in promoted for fault in _lost(target, service, live))
     if fault := next(lost, None):
         raise CannotDeploy(fault)
     back = [
@@ -69,13 +67,16 @@ def old_revisions(target: Target, live: Live) -> list[Command]:
     ]
 
 
-def _lost(target: Target, revision: Revision, live: Live) -> Iterator[str]:
-    """What this revision needs and what is gone since it served."""
-    yield from _closed(live, revision.name)
-    if revision.environment.get(GKE_ROUTE) == "true" and target.resources.gke.cluster not in live.of("clusters"):
+def _lost(target: Target, service: Service, live: Live) -> Iterator[str]:
+    """What the revision to go back to needs, and what is gone since it served."""
+    before = service.revisions.get(str(service.previous))
+    if before is None:
+        return
+    yield from _closed(live, before.name)
+    if before.environment.get(GKE_ROUTE) == "true" and target.resources.gke.cluster not in live.of("clusters"):
         yield (
-            f"{revision.name} sends work to GKE, and the cluster is gone: `gke up` it first, or take version "
-            f"{revision.version} up afresh."
+            f"{before.name} sends work to GKE, and the cluster is gone: `gke up` it first, or take version "
+            f"{before.version} up afresh."
         )
 
 

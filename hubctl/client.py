@@ -247,7 +247,7 @@ class HubClient:
 
     def _appears(self, job_id: str) -> bool:
         try:
-            self.wait_for(job_id, until=lambda job: True, appear_seconds=10.0)
+            self.wait_for(job_id, until=lambda job: True, appear_seconds=APPEAR_SECONDS)
         except JobNotFound:
             return False
         return True
