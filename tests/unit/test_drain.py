@@ -6,7 +6,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -19,6 +21,7 @@ from tests.fakes.topics import FakeSubscription
 from tests.unit.gpu import Gpu
 from tests.waiting import eventually
 from workers.gpu.drain import Drain
+from workers.heartbeat import Heartbeat
 
 
 class Impatient(threading.Event):
@@ -192,3 +195,35 @@ class TestEnd:
         gpu.services.faults.fail_next("gpu-work.pull", Misconfigured("no such subscription"))
         with pytest.raises(Misconfigured):
             gpu.drain.run()
+
+    @pytest.mark.parametrize("is_asked", [True, False], ids=["it is asked to leave", "its subscription is gone"])
+    def test_what_is_at_work_when_the_loop_ends_is_not_taken_for_a_loop_that_hangs(
+        self, tmp_path: Path, is_asked: bool
+    ) -> None:
+        """A pod's probe would kill the file that is at work with it."""
+        blocked, file = Blocked(), tmp_path / "heartbeat"
+        gpu = Gpu(blocked)
+        drain = Drain(gpu.worker, gpu.subscription, None, Heartbeat(file))
+
+        def beats_and_pulls_no_more() -> bool:
+            before = gpu.services.faults.calls.count("gpu-work.pull")
+            # The loop pulls between two beats.
+            for _ in range(3):
+                file.unlink(missing_ok=True)
+                eventually(file.exists, "it beats", within_s=5)
+            return gpu.services.faults.calls.count("gpu-work.pull") == before
+
+        (job,) = gpu.submit("a")
+        with ThreadPoolExecutor(1) as pool:
+            working = pool.submit(drain.run)
+            try:
+                assert blocked.is_running.wait(10)
+                if is_asked:
+                    gpu.worker.closing.set()
+                else:
+                    gpu.services.faults.fail_next("gpu-work.pull", Misconfigured("no such subscription"))
+                eventually(beats_and_pulls_no_more)
+            finally:
+                blocked.may_end.set()
+            assert (working.exception(10) is None) is is_asked
+        assert gpu.states(job) == [State.SUCCEEDED]

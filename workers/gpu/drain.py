@@ -44,26 +44,41 @@ class Drain:
     _parked: dict[str, tuple[Delivery, float]] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Work until idle, out of time, or told to stop; what is held by then is finished or handed back."""
+        """Work until idle, out of time, or told to stop; what is held by then is finished or handed back.
+
+        Raises Misconfigured when there is no subscription.
+        """
+        with ThreadPoolExecutor(self.worker.services.settings.worker_concurrency, "attempt") as pool:
+            try:
+                self._work(pool)
+            finally:
+                self._finish()
+
+    def _work(self, pool: ThreadPoolExecutor) -> None:
         settings = self.worker.services.settings
         # Nobody is idle before the first look.
         idle_since = math.inf
-        with ThreadPoolExecutor(settings.worker_concurrency, "attempt") as pool:
-            while not self._is_over(idle_since):
-                self.heartbeat.beat()
-                self._reap()
-                free = settings.worker_concurrency - len(self._working)
-                if not free:
-                    wait(self._working, timeout=settings.beat_seconds, return_when=FIRST_COMPLETED)
-                    self._look_at_parked(None)
-                    idle_since = time.monotonic()
-                    continue
-                if self._look_at_parked(pool):
-                    continue
-                pulled = self._pull(free)
-                idle_since = time.monotonic() if pulled else min(idle_since, time.monotonic())
-                for delivery in pulled:
-                    self._working.add(pool.submit(self._answer, delivery))
+        while not self._is_over(idle_since):
+            self.heartbeat.beat()
+            self._reap()
+            free = settings.worker_concurrency - len(self._working)
+            if not free:
+                wait(self._working, timeout=settings.beat_seconds, return_when=FIRST_COMPLETED)
+                self._look_at_parked(None)
+                idle_since = time.monotonic()
+                continue
+            if self._look_at_parked(pool):
+                continue
+            pulled = self._pull(free)
+            idle_since = time.monotonic() if pulled else min(idle_since, time.monotonic())
+            for delivery in pulled:
+                self._working.add(pool.submit(self._answer, delivery))
+
+    def _finish(self) -> None:
+        """Take nothing more, and beat until what is at work is done: a probe would end it for a loop that hangs."""
+        seconds = self.worker.services.settings.beat_seconds
+        while wait(self._working, timeout=seconds).not_done:
+            self.heartbeat.beat()
         for delivery, _ in self._parked.values():
             self._nack(delivery)
         self._reap()
