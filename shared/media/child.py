@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import socket
 import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -15,8 +14,8 @@ from shared.media.messages import MESSAGE, Go, Message
 from shared.media.task import Begin, Task, run
 from shared.media.verdict import verdict
 from shared.media.vigil import LOOK_SECONDS, Vigil
+from shared.media.way import Way
 
-_MOST_BYTES: Final = 64 * 2**20
 #: Of what a child wrote to stderr.
 _WORDS_BYTES: Final = 2000
 
@@ -27,12 +26,11 @@ class Child:
     def __init__(self, task: Task, begin: Begin = run) -> None:
         self._task, self._begin = task, begin
         self._heard = b""
-        #: Of what it asked for, what it has not taken yet.
-        self._unsent = memoryview(b"")
 
     def __enter__(self) -> Child:
         self._fork = fork()
         self._fork.tell(self._begin, self._task)
+        self._way = Way(self._fork.connection)
         return self
 
     def __exit__(
@@ -43,6 +41,7 @@ class Child:
             # It may be writing into folders that others now clear away. A child that was done is not waited for: its
             # memory takes 15 ms to be taken back.
             self._fork.status()
+        self._way.close()
         self._fork.close()
 
     def messages(self, look: Callable[[], None]) -> Iterator[Message]:
@@ -58,21 +57,22 @@ class Child:
                 selector.register(source, selectors.EVENT_READ)
             while True:
                 # Who was given something and has not taken it is not heard: it would only ask for more.
-                wanted = selectors.EVENT_WRITE if self._unsent else selectors.EVENT_READ
+                wanted = selectors.EVENT_WRITE if self._way.is_full else selectors.EVENT_READ
                 selector.modify(connection, wanted)
                 # A cancelled job is to end within 5 s.
                 ready = [key.fileobj for key, _ in selector.select(LOOK_SECONDS)]
                 if words in ready and not self._listen():
                     selector.unregister(words)
-                if connection in ready and self._unsent:
-                    self._send()
+                if connection in ready and self._way.is_full:
+                    self._way.send()
                 elif connection in ready:
                     try:
-                        message = MESSAGE.validate_json(connection.recv_bytes(_MOST_BYTES))
+                        data = self._way.take()
                     except (EOFError, OSError):  # it ended, be it in the middle of a message
                         raise self._verdict() from None
-                    yield message
-                    vigil.heard()
+                    if data is not None:
+                        yield MESSAGE.validate_json(data)
+                        vigil.heard()
                 elif ended in ready:
                     raise self._verdict()
                 now = time.monotonic()
@@ -89,20 +89,7 @@ class Child:
 
     def give(self, data: bytes) -> None:
         """Answer what was wanted; what it does not take at once goes on its way while `messages` waits."""
-        # As `Connection.recv_bytes` takes it; `send_bytes` would wait for ever for a child that stopped.
-        self._unsent = memoryview(len(data).to_bytes(4, "big") + data)
-        self._send()
-
-    def _send(self) -> None:
-        """As much as there is room for."""
-        try:
-            with socket.socket(fileno=os.dup(self._fork.connection.fileno())) as way:
-                sent = way.send(self._unsent, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            sent = 0
-        except (BrokenPipeError, ConnectionResetError):  # whose child is gone learns why from what comes next
-            sent = len(self._unsent)
-        self._unsent = self._unsent[sent:]
+        self._way.give(data)
 
     def _verdict(self) -> Exception:
         status = self._fork.status()

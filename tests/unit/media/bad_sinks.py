@@ -102,6 +102,20 @@ def die_in_the_middle_of_a_message(parent: Connection, words: Connection, task: 
     os.kill(os.getpid(), signal.SIGSEGV)
 
 
+def stop_in_the_middle_of_a_message(parent: Connection, words: Connection, task: Task) -> None:
+    """The first call of a child; nothing tells its end."""
+    os.write(parent.fileno(), (1000).to_bytes(4, "big") + b'{"says":')
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def dribble(parent: Connection, words: Connection, task: Task) -> None:
+    """The first call of a child: a message that never ends is nothing said."""
+    os.write(parent.fileno(), (2**26).to_bytes(4, "big"))
+    while True:
+        os.write(parent.fileno(), b" ")
+        time.sleep(0.01)
+
+
 def stop_after_asking(parent: Connection, words: Connection, task: Task) -> None:
     """The first call of a child: it asks for more than fits into a pipe, and reads nothing of that."""
     parent.send_bytes(Wanted(start=0, length=2**23).model_dump_json().encode())

@@ -124,6 +124,19 @@ def test_a_child_that_dies_in_the_middle_of_a_message_has_a_verdict(film: Path, 
 
 
 @pytest.mark.parametrize(
+    ("begin", "code"),
+    [(bad_sinks.stop_in_the_middle_of_a_message, "decoder_starved"), (bad_sinks.dribble, "decoder_hangs")],
+)
+def test_a_message_that_never_ends_is_silence(begin: Callable[..., None], code: str, film: Path, out: Path) -> None:
+    processor = BadProcessor(None, limits=DecodeLimits(silence_seconds=2.0))
+    processor.begin = begin
+    with pytest.raises(JobError) as caught:
+        shots(processor, film, out)
+    assert caught.value.reason_code == code
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize(
     ("states", "cpu_share", "looks", "code"),
     [
         ("R", 0.1, 120, "decoder_starved"),
