@@ -37,7 +37,9 @@ _LANES: Final = {
     name.upper(): str(Settings.model_fields[name].default) for name in ("gke_high_subscription", "gke_subscription")
 }
 #: Set by the Deployment itself, beside what they must agree with.
-FIXED_SETTINGS: Final = frozenset({"HEARTBEAT_FILE", "TERMINATION_GRACE_SECONDS", "REQUIRE_GPU", "DEVICE", "HOME"})
+FIXED_SETTINGS: Final = frozenset(
+    {"HEARTBEAT_FILE", "SCRATCH_FOLDER", "TERMINATION_GRACE_SECONDS", "REQUIRE_GPU", "DEVICE", "HOME"}
+)
 
 _IMAGE: Final = re.compile(r"(?P<name>[a-z0-9.-]+(?:/[a-z0-9._-]+)+)@(?P<digest>sha256:[0-9a-f]{64})")
 

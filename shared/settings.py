@@ -157,6 +157,8 @@ class Settings(BaseModel):
     traceparent: str | None = None
     #: What a pod's probes look at.
     heartbeat_file: Path | None = None
+    #: A pod's own, for temporary files: emptied when a worker begins.
+    scratch_folder: Path | None = None
     cloud_run_execution: str | None = None
     hostname: str = "unknown"
 

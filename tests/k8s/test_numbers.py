@@ -89,6 +89,9 @@ def test_heartbeat_and_home_lie_where_the_pod_may_write() -> None:
     (mount,) = container(rendered())["volumeMounts"]
     given = environment_of(rendered())
     assert given["HEARTBEAT_FILE"].startswith(f"{mount['mountPath']}/")
+    # Which is emptied when a container begins, and so holds nothing else.
+    assert given["SCRATCH_FOLDER"].startswith(f"{mount['mountPath']}/")
+    assert not given["HEARTBEAT_FILE"].startswith(f"{given['SCRATCH_FOLDER']}/")
     assert given["HOME"] == mount["mountPath"]
 
 

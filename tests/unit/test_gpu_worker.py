@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +40,15 @@ def test_whoever_asks_for_something_else_is_told_what_there_is(
 ) -> None:
     assert worker.main(arguments, threading.Event(), _no_processor) == 2
     assert "python -m workers.gpu drain | serve" in capsys.readouterr().err
+
+
+def test_what_a_killed_container_left_on_a_pods_disk_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its source, of gigabytes: the disk outlives the container, and a pod whose disk is full is evicted."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    left = tmp_path / "work" / "0123-xyz" / "source.mp4"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"media")
+    with use(fake_services(scratch_folder=left.parent.parent, model="no-such-folder")):
+        worker.main(["serve"], threading.Event(), _no_processor)
+    assert list((tmp_path / "work").iterdir()) == []
+    assert Path(tempfile.gettempdir()) == tmp_path / "work"

@@ -29,6 +29,7 @@ from shared.worker import Worker
 from workers.gpu.drain import Drain
 from workers.gpu.lanes import Lanes
 from workers.heartbeat import Heartbeat
+from workers.scratch import begin_in
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ def main(
     log.setup()
     everything = services()
     settings = everything.settings
+    if settings.scratch_folder is not None:
+        begin_in(settings.scratch_folder)
     with everything.tracer.span("worker.start", settings.traceparent):
         worker = _worker(everything, make_processor, started, is_drain=is_drain)
     if worker is None:
