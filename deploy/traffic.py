@@ -8,6 +8,7 @@ from deploy.command import Command, Phase, Plan
 from deploy.faults import CannotDeploy
 from deploy.live import Live, short_name
 from deploy.revisions import CANARY, GKE_ROUTE, PREVIOUS, Service, services
+from deploy.situation import situation
 from deploy.target import Target
 
 
@@ -73,9 +74,9 @@ def _lost(target: Target, service: Service, live: Live) -> Iterator[str]:
     if before is None:
         return
     yield from _closed(live, before.name)
-    if before.environment.get(GKE_ROUTE) == "true" and target.resources.gke.cluster not in live.of("clusters"):
+    if before.environment.get(GKE_ROUTE) == "true" and not situation(target, live).gke_route:
         yield (
-            f"{before.name} sends work to GKE, and the cluster is gone: `gke up` it first, or take version "
+            f"{before.name} sends work to GKE, whose cluster is gone or on its way: `gke up` it first, or take version "
             f"{before.version} up afresh."
         )
 

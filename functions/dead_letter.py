@@ -19,7 +19,7 @@ from shared.dead_letters import MAX_UNREADABLE_BYTES, mark
 from shared.errors import InvalidRequest, JobError, RecordUnreadable, TooLarge
 from shared.events import Push, push, traceparent
 from shared.job import Failure, Job, State
-from shared.letters import KeptLetter, Letter
+from shared.letters import OUTDATED, KeptLetter, Letter
 from shared.problems import problem
 from shared.request_body import read_beginning, read_body
 from shared.services import Services, services
@@ -60,7 +60,7 @@ def receive(delivery: Push, everything: Services) -> None:
         raise
     if job is not None and not _is_lost(job, letter):
         # Under a name of its own: the job may yet be lost today, and that letter says why.
-        _keep(f"{name}-outdated", letter, delivery, everything)
+        _keep(f"{name}{OUTDATED}", letter, delivery, everything)
         _log.warning("the letter's job is not lost", extra={"event": "letter.outdated", "state": job.state})
         return
     kept = _keep(name, letter, delivery, everything)

@@ -1,8 +1,8 @@
 """Trigger: HTTPS from the `webhooks` queue, one task for each try.
 Does: signs and posts one webhook, notes the answer in the record, plans the next try itself.
 Acks when: the try was made, whatever its answer: one bad receiver slows nobody else down.
-Raises when: never; with a service of ours down (503), or a record that cannot be read or written now (409), the queue
-brings the try again.
+Raises when: never; with a service of ours down (503), a right missing (500), or a record that cannot be read or written
+now (409), the queue brings the try again.
 """
 
 from __future__ import annotations

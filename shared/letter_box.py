@@ -11,7 +11,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from shared.errors import Unavailable
-from shared.letters import Discarded, KeptLetter
+from shared.letters import OUTDATED, Discarded, KeptLetter
 from shared.objects import Objects, StoredObject
 
 _PREFIX: Final = "dead-letters/"
@@ -35,6 +35,11 @@ class LetterBox:
     def get(self, letter_id: str) -> KeptLetter | None:
         stored = self._objects.read(self._bucket, _object(letter_id))
         return _parsed(stored) if stored else None
+
+    def is_replaced(self, letter_id: str) -> bool:
+        """Was the job of an outdated letter lost later that day, so that there is one which says why?"""
+        newer = letter_id.removesuffix(OUTDATED)
+        return newer != letter_id and self.get(newer) is not None
 
     def ids(self, *, start: str | None = None, limit: int | None = None) -> Iterator[str]:
         """Ids in order, the oldest day first, from `start` (inclusive; a date or an id) on."""

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from shared.events import JobId, UploadedObject
 from shared.job import Job, State
+
+#: Ends the name of a letter whose job was not lost when it came.
+OUTDATED: Final = "-outdated"
 
 
 class Letter(BaseModel):
@@ -59,14 +62,16 @@ class LetterState(StrEnum):
     #: Its job was started afresh.
     REDRIVEN = "redriven"
     DISCARDED = "discarded"
-    #: Its job was not lost after all: it ended otherwise, or is at work.
+    #: Its job was not lost after all: it ended otherwise, or is at work; or it was later, and another letter says why.
     SETTLED = "settled"
 
 
-def state_of(letter: KeptLetter, job: Job | None) -> LetterState:
-    """By the job's record, which is the truth; a letter without one waits until it is discarded."""
+def state_of(letter: KeptLetter, job: Job | None, *, is_replaced: bool = False) -> LetterState:
+    """By the job's record, which is the truth; a letter without one waits until it is discarded or `is_replaced`."""
     if job is not None and job.submission > letter.submission:
         return LetterState.REDRIVEN
     if job is not None and job.state is not State.DEAD_LETTERED:
         return LetterState.SETTLED
-    return LetterState.DISCARDED if letter.discarded else LetterState.WAITING
+    if letter.discarded:
+        return LetterState.DISCARDED
+    return LetterState.SETTLED if is_replaced else LetterState.WAITING

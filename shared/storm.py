@@ -117,19 +117,19 @@ def _waiting(storm: Storm, services: Services) -> list[KeptLetter]:
         letter = services.letters.get(letter_id)
         if letter is None or letter.kept_at < storm.told_until:
             return None
-        return letter if _state(letter, services) is LetterState.WAITING else None
+        return letter if _state(letter_id, letter, services) is LetterState.WAITING else None
 
     ids = services.letters.ids(start=day_of(storm.told_until))
     found = services.side_by_side.map(waiting, [each for each in ids if each not in storm.told])
     return [letter for letter in found if letter]
 
 
-def _state(letter: KeptLetter, services: Services) -> LetterState:
+def _state(letter_id: str, letter: KeptLetter, services: Services) -> LetterState:
     try:
         seen = services.store.get(letter.job_id) if letter.job_id else None
     except RecordUnreadable:
         return LetterState.WAITING
-    return state_of(letter, seen.job if seen else None)
+    return state_of(letter, seen.job if seen else None, is_replaced=services.letters.is_replaced(letter_id))
 
 
 def _read(services: Services) -> StoredObject | None:

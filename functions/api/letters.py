@@ -6,7 +6,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 from urllib.parse import quote
@@ -46,10 +46,11 @@ class Found:
     id: str
     letter: KeptLetter
     job: Job | None
+    is_replaced: bool = False
 
     @property
     def state(self) -> LetterState:
-        return state_of(self.letter, self.job)
+        return state_of(self.letter, self.job, is_replaced=self.is_replaced)
 
 
 def page(request: flask.Request, everything: Services, key: ApiKey) -> flask.Response:
@@ -104,7 +105,7 @@ def discard(request: flask.Request, everything: Services, key: ApiKey, date: str
     if marked.discarded == word:
         fields = {"event": "letter.discarded", "by": key.name, "letter": found.id, "job_id": marked.job_id}
         _log.info("letter discarded", extra=fields)
-    return answer(_view(Found(found.id, marked, found.job), everything), 200)
+    return answer(_view(replace(found, letter=marked), everything), 200)
 
 
 def look(letter_id: str, everything: Services) -> Found | None:
@@ -114,7 +115,7 @@ def look(letter_id: str, everything: Services) -> Found | None:
     if letter.upload is not None:
         return Found(letter_id, letter, job_of(letter.upload, everything))
     seen = everything.store.get(letter.job_id) if letter.job_id else None
-    return Found(letter_id, letter, seen.job if seen else None)
+    return Found(letter_id, letter, seen.job if seen else None, everything.letters.is_replaced(letter_id))
 
 
 def may_read(key: ApiKey, job: Job | None) -> bool:

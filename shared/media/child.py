@@ -29,8 +29,8 @@ class Child:
 
     def __enter__(self) -> Child:
         self._fork = fork()
-        self._fork.tell(self._begin, self._task)
         self._way = Way(self._fork.connection)
+        self._fork.tell(self._begin, self._task)
         return self
 
     def __exit__(

@@ -9,6 +9,7 @@ import pytest
 from deploy import traffic
 from deploy.faults import CannotDeploy
 from deploy.live import Live
+from deploy.situation import ROUTE_LABEL
 from tests.deploy.projects import promoted, target, with_settings
 
 
@@ -32,7 +33,12 @@ def test_rollback_to_a_revision_that_could_not_read_its_secret_is_refused() -> N
 def test_rollback_to_a_revision_whose_cluster_is_gone_is_refused() -> None:
     """It would route work to where no pod ever comes again."""
     live = with_settings(promoted(target()), {"v1": {"ENABLE_GKE_ROUTE": "true"}})
-    with pytest.raises(CannotDeploy, match="-1 sends work to GKE, and the cluster is gone: `gke up` it first"):
-        traffic.rollback(target(), live)
-    assert traffic.rollback(target(), replace(live, lists={**live.lists, "clusters": ({"name": "nca-auto-gpu"},)}))
+    going = {"name": "nca-auto-gpu", "resourceLabels": {ROUTE_LABEL: "off"}}
+    for clusters in ((), (going,)):
+        with pytest.raises(
+            CannotDeploy, match="-1 sends work to GKE, whose cluster is gone or on its way: `gke up` it"
+        ):
+            traffic.rollback(target(), replace(live, lists={**live.lists, "clusters": clusters}))
+    there = {"name": "nca-auto-gpu", "resourceLabels": {ROUTE_LABEL: "on"}}
+    assert traffic.rollback(target(), replace(live, lists={**live.lists, "clusters": (there,)}))
     assert traffic.rollback(target(), with_settings(live, {"v1": {"ENABLE_GKE_ROUTE": "false"}}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from typing import Any
 
 from flask.testing import FlaskClient
@@ -56,3 +58,21 @@ def redrive(api: FlaskClient, headers: dict[str, str] = OPERATOR, **body: Any) -
 
 def job_of(letter_id: str) -> str:
     return letter_id.partition("/")[2]
+
+
+def letters(everything: FakeServices) -> dict[str, Any]:
+    names = everything.objects.names("state", "dead-letters/")
+    return {name: json.loads(everything.objects.data("state", name)) for name in names}
+
+
+def alerts(everything: FakeServices) -> list[dict[str, Any]]:
+    return [json.loads(message.data) for message in everything.topics.on("alerts")]
+
+
+def push_of(data: bytes) -> dict[str, Any]:
+    return {"message": {"data": base64.b64encode(data).decode(), "messageId": "7"}, "subscription": "s"}
+
+
+def letter_of(job_id: str, submission: int = 1) -> bytes:
+    content = {"job_id": job_id, "submission": submission, "code": "unavailable", "reason": "gave up"}
+    return json.dumps(content).encode()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import base64
-import json
 import logging
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,6 +13,7 @@ from shared.dead_letters import give_up
 from shared.errors import Unauthorized, Unavailable
 from shared.job import Failure, State
 from tests.fakes.services import FakeServices, fake_services
+from tests.functions.letters import alerts, letter_of, letters, push_of
 from tests.functions.serving import change, event, record, serving, submitted
 
 OURS, BACKSTOP = "dead_letter_push.json", "dead_letter_backstop_push.json"
@@ -24,24 +23,6 @@ OURS, BACKSTOP = "dead_letter_push.json", "dead_letter_backstop_push.json"
 def dead_letter(everything: FakeServices) -> Iterator[FlaskClient]:
     with serving("dead_letter", everything) as client:
         yield client
-
-
-def letters(everything: FakeServices) -> dict[str, Any]:
-    names = everything.objects.names("state", "dead-letters/")
-    return {name: json.loads(everything.objects.data("state", name)) for name in names}
-
-
-def alerts(everything: FakeServices) -> list[dict[str, Any]]:
-    return [json.loads(message.data) for message in everything.topics.on("alerts")]
-
-
-def push_of(data: bytes) -> dict[str, Any]:
-    return {"message": {"data": base64.b64encode(data).decode(), "messageId": "7"}, "subscription": "s"}
-
-
-def letter_of(job_id: str, submission: int = 1) -> bytes:
-    content = {"job_id": job_id, "submission": submission, "code": "unavailable", "reason": "gave up"}
-    return json.dumps(content).encode()
 
 
 @pytest.mark.parametrize(
@@ -152,44 +133,6 @@ def test_job_under_a_live_lease_is_not_marked(dead_letter: FlaskClient, everythi
     assert record(everything, job.job_id).state is State.RUNNING
     assert len(letters(everything)) == 1
     assert alerts(everything) == []
-
-
-def test_letter_of_a_job_that_is_lost_later_that_day_says_why(
-    dead_letter: FlaskClient, everything: FakeServices
-) -> None:
-    """Pub/Sub's backstop gave a message up while its job was at work."""
-    job = submitted(everything)
-    change(everything, job.job_id, "leased")
-    assert dead_letter.post("/", json=event(BACKSTOP)).status_code == 204
-    everything.clock.advance(3600)
-    assert dead_letter.post("/", json=event(OURS)).status_code == 204
-    assert record(everything, job.job_id).state is State.DEAD_LETTERED
-    date = everything.now().date()
-    reasons = {name: letter["code"] for name, letter in letters(everything).items()}
-    assert reasons == {
-        f"dead-letters/{date}/{job.job_id}-outdated.json": "undeliverable",
-        f"dead-letters/{date}/{job.job_id}.json": "unavailable",
-    }
-    assert len(alerts(everything)) == 1
-
-
-@pytest.mark.parametrize("broken", ["objects.write dead-letters/", "objects.write jobs/"])
-def test_letter_whose_function_failed_before_a_summary_is_in_the_next(
-    dead_letter: FlaskClient, everything: FakeServices, broken: str
-) -> None:
-    first, second, third = (submitted(everything, key) for key in ("one", "two", "three"))
-    with serving("dispatch", everything) as dispatch:
-        for job in (first, second):
-            assert dead_letter.post("/", json=push_of(letter_of(job.job_id))).status_code == 204
-        everything.faults.fail_next(broken, Unavailable("down"))
-        assert dead_letter.post("/", json=push_of(letter_of(third.job_id))).status_code == 503
-        everything.clock.advance(15 * 60)
-        assert dispatch.post("/sweep").status_code == 204
-        everything.clock.advance(2 * 60)
-        assert dead_letter.post("/", json=push_of(letter_of(third.job_id))).status_code == 204
-        everything.clock.advance(15 * 60)
-        assert dispatch.post("/sweep").status_code == 204
-    assert [each["title"] for each in alerts(everything)] == ["A job is dead-lettered"] + 2 * ["1 more dead letter"]
 
 
 def test_letter_of_a_submission_before_the_lost_one_raises_no_alert(

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from shared.job import Job, State
 from tests.fakes.services import FakeServices, fake_services
-from tests.functions.letters import KEYS, job_of, listed, lost, redrive
+from tests.functions.letters import KEYS, alerts, job_of, listed, lost, redrive
 from tests.functions.serving import OPERATOR, SHOP, change, event, on_the_cpu, record, serving, submitted
 
 
@@ -25,10 +25,6 @@ def of_another_revision(everything: FakeServices, job_id: str) -> None:
     written = json.loads(everything.objects.data("state", name))
     written["operations"] = [{"name": "an operation to come"}]
     everything.objects.put("state", name, json.dumps(written).encode())
-
-
-def alerts(everything: FakeServices) -> list[Any]:
-    return [json.loads(message.data) for message in everything.topics.on("alerts")]
 
 
 def letter_about(job: Job) -> Any:
