@@ -36,11 +36,14 @@ class Verdict(StrEnum):
 
 
 def end(job: Job, services: Services, outcome: Callable[[Job], Job]) -> Verdict:
-    """Record a terminal outcome, fenced by the lease, and conclude."""
+    """Record a terminal outcome, fenced by the lease, and conclude.
+
+    A job that the beat handed back meanwhile is queued: another worker is called to it.
+    """
     seen = _change_mine(job, services, outcome)
     if seen is not None and seen.job.submission == job.submission and seen.job.state.is_terminal:
         conclude(seen.job, services)
-    return _verdict(job, seen)
+    return _call_another(job, _verdict(job, seen), services)
 
 
 def retry(job: Job, failure: Failure, services: Services) -> Verdict:

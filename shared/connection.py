@@ -12,7 +12,7 @@ import io
 import socket
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import ExitStack, closing, contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse
@@ -48,14 +48,16 @@ class SystemResolver:
 
 
 class Deadline:
-    """A point in time; each wait until then may take `idle_seconds` at most."""
+    """A point in time; each wait until then takes `idle_seconds` at most, and begins with `look`, which may raise."""
 
-    def __init__(self, seconds: float, idle_seconds: float) -> None:
+    def __init__(self, seconds: float, idle_seconds: float, look: Callable[[], None] = lambda: None) -> None:
         self._end = time.monotonic() + seconds
         self._idle_seconds = idle_seconds
+        self._look = look
 
     def wait_seconds(self) -> float:
         """How long the next wait may take; raises TimeoutError when there is no time left."""
+        self._look()
         left = self._end - time.monotonic()
         if left <= 0:
             raise TimeoutError("the deadline has passed")

@@ -104,20 +104,28 @@ class GuardedClient:
     ) -> Downloaded:
         """Into `path`, which is removed when it fails; `on_progress` gets bytes so far and in all, and may raise.
 
+        It is called before each wait, too, so that it can end a download of which hardly anything comes.
+
         Raises SourceRefused (a place not allowed, 401, 403, a bad certificate, any other 4xx), SourceMissing (404,
         410, no such host), TooLarge, Unavailable (time, 429, 5xx, a broken connection), ResourceExhausted (disk full).
         """
-        with self._get(url, self._deadline(self._policy.timeout_seconds), {}) as answer:
+        total: int | None = None
+        size = 0
+
+        def look() -> None:
+            if on_progress:
+                on_progress(size, total)
+
+        with self._get(url, self._deadline(self._policy.timeout_seconds, look), {}) as answer:
             _check_status(answer)
             self._check_size(answer, answer.length)
-            total, size = answer.length, 0
+            total = answer.length
             with _whole_or_nothing(path), path.open("wb") as file:
                 while chunk := answer.read(_CHUNK_BYTES):
                     size += len(chunk)
                     self._check_size(answer, size)
                     file.write(chunk)
-                    if on_progress:
-                        on_progress(size, total)
+                    look()
             return Downloaded(size, answer.content_type, _name(answer))
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], *, timeout_seconds: float) -> PostResult:
@@ -164,8 +172,8 @@ class GuardedClient:
         ) as answer:
             yield answer
 
-    def _deadline(self, seconds: float) -> Deadline:
-        return Deadline(seconds, self._policy.idle_seconds)
+    def _deadline(self, seconds: float, look: Callable[[], None] = lambda: None) -> Deadline:
+        return Deadline(seconds, self._policy.idle_seconds, look)
 
     def _check_size(self, answer: Answer, size: int | None) -> None:
         if size is not None and size > self._policy.max_bytes:

@@ -28,6 +28,8 @@ _INSIDE: Final = ("localhost", "local", "internal")
 #: IPv6 in public use at all; what is left out of it below embeds an IPv4 address or is set aside.
 _GLOBAL_UNICAST: Final = IPv6Network("2000::/3")
 _NOT_PUBLIC: Final = (
+    # GKE's own for Services (https://cloud.google.com/kubernetes-engine/docs/concepts/alias-ips#cluster_sizing).
+    IPv4Network("34.118.224.0/20"),
     IPv4Network("192.0.0.0/24"),  # protocol assignments
     IPv4Network("192.88.99.0/24"),  # 6to4 relays
     IPv6Network("2001::/23"),  # Teredo and other protocol assignments

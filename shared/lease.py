@@ -104,6 +104,8 @@ class Beat:
         self._progress: Progress | None = None
         #: The stage that is on, and when it began, on the monotonic clock.
         self._stage: tuple[str | None, float] = (None, time.monotonic())
+        #: When this attempt first heard that the worker stops, on the monotonic clock.
+        self._stops_since: float | None = None
         #: When the work proper began, on the monotonic clock, and at how many percent; None until it does.
         self._began: tuple[float, float] | None = None
         # In this thread's context, so that its lines carry the job's labels, too.
@@ -155,8 +157,10 @@ class Beat:
     def _must_stop(self) -> bool:
         if not self._stop.is_set():
             return False
+        now = time.monotonic()
+        self._stops_since = self._stops_since or now
         eta = self._progress.eta_seconds if self._progress else None
-        return eta is None or eta > _STOP_PATIENCE_SECONDS
+        return eta is None or eta > _STOP_PATIENCE_SECONDS or now - self._stops_since > _STOP_PATIENCE_SECONDS
 
     def _run(self) -> None:
         try:

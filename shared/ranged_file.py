@@ -16,6 +16,8 @@ BLOCK_BYTES: Final = 64 * 1024
 #: Blocks that one request fetches: after a jump, and at most.
 _FIRST_BLOCKS: Final = 2
 _MOST_BLOCKS: Final = 128
+#: Of one call to storage.
+MOST_BYTES: Final = _MOST_BLOCKS * BLOCK_BYTES
 #: Blocks kept: the least recently used one goes first.
 _KEPT_BLOCKS: Final = 512
 #: Places at which reading may go on: a file's sound and pictures can lie far from each other.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-
 from shared.errors import Conflict, NotFound
 from shared.job import TRANSITIONS, Job, State
 from shared.routing import standing
@@ -43,9 +41,10 @@ def _redriven(seen: Job, services: Services) -> Job:
     if job.state is not State.QUEUED:
         # It is further on already, by another redrive or by itself.
         return job
-    if not send(job, services):
-        # The queue remembers this submission's task, whatever became of it.
-        send(job, services, task_suffix=f"-redriven-{secrets.token_hex(4)}")
+    if not send(job, services) and is_queued:
+        # The queue remembers this submission's task, whatever became of it. One copy a minute, however often it is
+        # asked for: each may hold a place until the job ends.
+        send(job, services, task_suffix=f"-redriven-{int(services.now().timestamp()) // 60}")
     return job
 
 

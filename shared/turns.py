@@ -7,6 +7,9 @@ roughly, so a job is missed only when one of these holds:
 * nobody is at work where it waits, and it is among the oldest there;
 * one that came long after it was taken before it;
 * it is the oldest, and for long nobody was taken.
+
+GPU workers take a high job before any other. The CPU's lanes are two queues with places of their own, of which neither
+tells anything of the other.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from shared.routing import Destination
 _OLDEST: Final = 100
 
 _Lane = tuple[Destination | None, Priority]
+#: Where one job's turn comes before another's: a lane of the CPU, or both of the GPU, or of GKE.
+_Queue = tuple[Destination | None, Priority | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +50,8 @@ class Turns:
     """The turns of all open jobs, at one moment."""
 
     def __init__(self, turns: Iterable[Turn]) -> None:
-        #: When a job was taken last, by destination.
-        self._taken: dict[Destination | None, datetime] = {}
+        #: When a job was taken last.
+        self._taken: dict[_Queue, datetime] = {}
         #: When those at work had come into their queue, the latest of them, by lane.
         self._latest: dict[_Lane, datetime] = {}
         waiting: dict[_Lane, list[Turn]] = defaultdict(list)
@@ -54,8 +59,8 @@ class Turns:
             if turn.started_at is None:
                 waiting[turn.lane].append(turn)
                 continue
-            destination, _ = turn.lane
-            self._taken[destination] = max(turn.started_at, self._taken.get(destination, turn.started_at))
+            queue = _queue(turn.lane)
+            self._taken[queue] = max(turn.started_at, self._taken.get(queue, turn.started_at))
             self._latest[turn.lane] = max(turn.queued_at, self._latest.get(turn.lane, turn.queued_at))
         lanes = (sorted(lane, key=lambda turn: (turn.queued_at, turn.job_id)) for lane in waiting.values())
         self._order = {turn.job_id: number for lane in lanes for number, turn in enumerate(lane)}
@@ -63,11 +68,18 @@ class Turns:
     def is_missed(self, job: Job, now: datetime, patience: timedelta) -> bool:
         """Is it likely that nobody was sent this job, which waits? What takes less than `patience` is not long."""
         order = self._order.get(job.job_id, 0)
-        taken = self._taken.get(job.destination)
+        queue = _queue((job.destination, job.priority))
+        taken = self._taken.get(queue)
         if taken is None:
             return order < _OLDEST
-        # A high job is to be taken before any other.
-        behind = Priority if job.priority is Priority.HIGH else (job.priority,)
+        _, lane = queue
+        goes_before_all = lane is None and job.priority is Priority.HIGH
+        behind = Priority if goes_before_all else (job.priority,)
         latest = [at for priority in behind if (at := self._latest.get((job.destination, priority)))]
         is_overtaken = any(at > job.queued_at + patience for at in latest)
         return is_overtaken or (order == 0 and now - taken >= patience)
+
+
+def _queue(lane: _Lane) -> _Queue:
+    destination, priority = lane
+    return (destination, priority if destination is Destination.CPU else None)

@@ -23,6 +23,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.processor import Decoder
+from shared.ranged_file import MOST_BYTES
 from shared.source import WholeNeeded
 
 
@@ -98,11 +99,11 @@ class Reached(_Message):
 
 
 class Wanted(_Message):
-    """Bytes of a remote file."""
+    """Bytes of a remote file, which the parent holds until they are taken."""
 
     says: Literal["wanted"] = "wanted"
     start: Annotated[int, Field(ge=0)]
-    length: Annotated[int, Field(ge=1)]
+    length: Annotated[int, Field(ge=1, le=MOST_BYTES)]
 
 
 class Logged(_Message):

@@ -66,6 +66,14 @@ def test_a_line_of_the_log_is_the_engines_own(forged: dict[str, Any]) -> None:
         MESSAGE.validate_python({**LINE, **forged})
 
 
+def test_no_more_is_asked_of_a_remote_file_than_its_parent_can_hold() -> None:
+    """As much as one block after another is read ahead, and not the whole of a source."""
+    wanted = {"says": "wanted", "start": 0, "length": 8 * 2**20}
+    assert MESSAGE.validate_python(wanted)
+    with pytest.raises(ValidationError):
+        MESSAGE.validate_python({**wanted, "length": wanted["length"] + 1})
+
+
 def test_what_a_line_tells_takes_no_fields_place(caplog: pytest.LogCaptureFixture) -> None:
     details = {"severity": "INFO", "event": "job.succeeded", "job_id": "f" * 32, "cost": {"amount": 1e9}, "message": 1}
     child = TakenOver(Logged.model_validate({**LINE, "details": details}))

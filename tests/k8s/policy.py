@@ -19,7 +19,7 @@ RULES: list[Rule] = []
 
 #: Pub/Sub's metric: sampled every 60 s, visible 120 s later.
 METRIC_LAG_SECONDS = 180
-PRIVATE = {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"}
+PRIVATE = {"34.118.224.0/20", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16"}
 
 
 def rule(check: Rule) -> Rule:

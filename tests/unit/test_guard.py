@@ -129,6 +129,8 @@ def test_a_local_cloud_may_go_to_loopback_besides_and_nowhere_else(url: str, pas
         ("2a00:1450:4001:80e::200e", True),
         ("0.0.0.0", False),
         ("10.1.2.3", False),
+        ("34.118.223.255", True),
+        ("34.118.224.1", False),
         ("100.64.0.1", False),
         ("100.100.100.200", False),
         ("127.255.255.254", False),

@@ -163,6 +163,18 @@ class TestBeat:
             with pytest.raises(Stopping):
                 beat.report("fetch", 0)
 
+    def test_a_worker_told_to_stop_does_not_wait_for_ever_for_an_end_that_was_near(
+        self, quick: FakeServices, leased: Job, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An upload says once that it is about to end."""
+        monkeypatch.setattr("shared.lease._STOP_PATIENCE_SECONDS", 0.2)
+        stop = threading.Event()
+        with Beat(leased, quick, extend=extend, stop=stop) as beat:
+            beat.report("check", 5)
+            beat.report("upload", 99.9)
+            stop.set()
+            eventually(lambda: record_of(quick, leased).state is State.QUEUED)
+
     def test_work_that_reports_nothing_when_told_to_stop_is_handed_back_by_the_beat(
         self, quick: FakeServices, leased: Job
     ) -> None:

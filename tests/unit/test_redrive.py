@@ -40,3 +40,19 @@ def test_a_redriven_job_goes_where_somebody_takes_it(
     seen = after.store.get(job.job_id)
     assert seen is not None
     assert (seen.job.state, seen.job.submission) == ("succeeded", 2)
+
+
+def test_redrives_of_a_waiting_cpu_job_make_one_task_a_minute() -> None:
+    """Each may hold a place of the queue until the job ends, and counts for the backlog."""
+    services = fake_services(gpu_file_types=("mp4",))
+    job = World(services=services).submit(request(services, file=WAV)).job
+    services.clock.advance(60 - services.now().timestamp() % 60)
+
+    def redriven(times: int) -> int:
+        for _ in range(times):
+            assert redrive(job.job_id, services).submission == 1
+        return len(services.queues.on("cpu-tasks"))
+
+    assert redriven(5) == 2
+    services.clock.advance(60)
+    assert redriven(5) == 3

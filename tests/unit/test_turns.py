@@ -73,6 +73,19 @@ def test_a_high_job_may_pass_a_normal_one_and_no_other_way(waits: Priority, work
     assert missed(before, now=1000, at_work=((late, 990),)) == [is_missed]
 
 
+@pytest.mark.parametrize("waits", Priority)
+@pytest.mark.parametrize("works", Priority)
+def test_the_lanes_of_the_cpu_tell_nothing_of_each_other(waits: Priority, works: Priority) -> None:
+    """Two queues, with places of their own: a lost job of one is found whatever goes on in the other."""
+    before = [at(number, destination=Destination.CPU, priority=waits) for number in range(200)]
+    late = at(900, destination=Destination.CPU, priority=works)
+    expected = [True] * 200 if waits is works else [True] * 100 + [False] * 100
+    assert missed(*before, now=1000, at_work=((late, 990),)) == expected
+    of_its_own = (at(-10, destination=Destination.CPU, priority=waits), 980)
+    if waits is not works:
+        assert not any(missed(*before, now=1000, at_work=((late, 990), of_its_own)))
+
+
 def test_the_lanes_have_each_its_oldest() -> None:
     long = (at(0), 10)
     assert missed(at(1), at(2, priority=Priority.HIGH), at(3), now=1000, at_work=(long,)) == [True, True, False]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
+from shared import work
 from shared.attempt_ends import Verdict
 from shared.errors import MachineFault, ProcessingFailed, Unavailable
 from shared.job import State
@@ -139,6 +141,24 @@ class TestEarlyEnd:
         assert (back.state, back.attempt, back.attempts_counted, back.failure) == (State.QUEUED, 1, 0, None)
         assert webhooks(beating.services) == []
         # The bell of the first message may be silent by now: a second one rings for whoever comes next.
+        assert [message.topic for message in beating.services.topics.published] == ["gpu-tasks"] * 2
+
+    def test_a_job_that_was_handed_back_while_its_results_went_up_has_another_worker_called(
+        self, beating: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The work ends without hearing of it, and its outcome is no longer wanted."""
+        job, worker, upload = submitted(beating), beating.worker(), work.upload_artifacts
+        monkeypatch.setattr("shared.lease._STOP_PATIENCE_SECONDS", 0.1)
+
+        def slow(*given: Any) -> Any:
+            worker.stop.set()
+            eventually(lambda: beating.job(job.job_id).state is State.QUEUED)
+            return upload(*given)
+
+        monkeypatch.setattr(work, "upload_artifacts", slow)
+        assert attempt(job.job_id, 1, worker) is Verdict.OVER
+        back = beating.job(job.job_id)
+        assert (back.state, back.attempts_counted, back.outcome) == (State.QUEUED, 0, None)
         assert [message.topic for message in beating.services.topics.published] == ["gpu-tasks"] * 2
 
     def test_a_job_is_not_handed_back_for_ever(self, world: World) -> None:
