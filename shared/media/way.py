@@ -20,7 +20,6 @@ class Way:
 
     def __init__(self, connection: Connection) -> None:
         self._socket = socket.socket(fileno=os.dup(connection.fileno()))
-        self._heard = bytearray()
         #: Of what was given, what was not taken yet.
         self._unsent = memoryview(b"")
         self._expect(_HEAD, is_headed=False)
