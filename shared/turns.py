@@ -68,12 +68,10 @@ class Turns:
     def is_missed(self, job: Job, now: datetime, patience: timedelta) -> bool:
         """Is it likely that nobody was sent this job, which waits? What takes less than `patience` is not long."""
         order = self._order.get(job.job_id, 0)
-        queue = _queue((job.destination, job.priority))
-        taken = self._taken.get(queue)
+        taken = self._taken.get(_queue((job.destination, job.priority)))
         if taken is None:
             return order < _OLDEST
-        _, lane = queue
-        goes_before_all = lane is None and job.priority is Priority.HIGH
+        goes_before_all = job.priority is Priority.HIGH and job.destination is not Destination.CPU
         behind = Priority if goes_before_all else (job.priority,)
         latest = [at for priority in behind if (at := self._latest.get((job.destination, priority)))]
         is_overtaken = any(at > job.queued_at + patience for at in latest)
